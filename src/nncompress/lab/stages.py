@@ -1,0 +1,109 @@
+"""The stages that recipes are made of: initial weights, masks, fits, interpolations. Plain descriptions; torch is imported only to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nncompress.lab.stage import Artifact, Stage
+from nncompress.prune import keep_largest, shuffle_masks
+from nncompress.types import Dataset, Model, Training
+
+
+def _pack(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class InitialWeights(Stage):
+    """The weights theta_0 that a model has before training, a pure function of (model, seed)."""
+
+    stored: ClassVar[bool] = False
+    model: Model
+    seed: int
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.models import initial_weights
+
+        return Artifact(_pack("weights", initial_weights(self.model, self.seed)))
+
+
+@dataclass(frozen=True, eq=False)
+class Fit(Stage):
+    """Train `model` from the weights of `start` under `mask`.
+
+    The batch order is a function of (seed, epoch). Training runs from step `begin_step` of the schedule and the batch order to `stop_step`
+    (None: to training.steps). With `begin_step` = k and the weights of step k this is weight rewinding (Frankle et al. 2020); the optimizer's
+    moments start from zero.
+
+    Yields `weights/*` after the last step, `curve/step`, `curve/validation_loss`, `curve/validation_accuracy` (one entry per evaluation)
+    and metrics: `steps, train_loss, train_accuracy, validation_loss, validation_accuracy, test_loss, test_accuracy` after the last step;
+    `early_stop_step, early_stop_validation_loss` and `early_stop_accuracy, early_stop_loss` (test split) at the minimum of the validation loss.
+    """
+
+    model: Model
+    dataset: Dataset
+    training: Training
+    start: Stage
+    seed: int
+    mask: Stage | None = None
+    begin_step: int = 0
+    stop_step: int | None = None
+
+    @property
+    def last_step(self) -> int:
+        return self.training.steps if self.stop_step is None else self.stop_step
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps that this fit takes."""
+        return max(0, self.last_step - self.begin_step)
+
+
+@dataclass(frozen=True, eq=False)
+class PrunedMask(Stage):
+    """The mask left after removing from each layer the smallest of the weights that `fit` ended with (layer-wise magnitude pruning).
+
+    `fraction`: parameter name -> share of the layer's *surviving* weights removed. Layers that are not named keep their mask.
+    """
+
+    stored: ClassVar[bool] = False
+    fit: Fit
+    fraction: Mapping[str, float]
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        previous = lab.get(self.fit.mask).masks if self.fit.mask is not None else {}
+        return Artifact(_pack("mask", keep_largest(given[self.fit].weights, previous, self.fraction)))
+
+
+@dataclass(frozen=True, eq=False)
+class ShuffledMask(Stage):
+    """A mask with the layer densities of `mask`, its places drawn at random: the control that keeps only the count of weights."""
+
+    stored: ClassVar[bool] = False
+    mask: Stage
+    seed: int
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        return Artifact(_pack("mask", shuffle_masks(given[self.mask].masks, self.seed)))
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolation(Stage):
+    """Error along the straight line between the weights of two fits (linear mode connectivity, Frankle et al. 2020).
+
+    Yields `curve/alpha`, `curve/test_error`, `curve/train_error` and the metrics `instability` = max over alpha of error(alpha W1 + (1 - alpha) W2)
+    minus the mean of the two ends' errors, on the test split, as in the paper, and `train_instability` likewise.
+    """
+
+    first: Fit
+    second: Fit
+    points: int = 30
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.train.fit import interpolate
+
+        return interpolate(self, given[self.first].weights, given[self.second].weights, lab.runtime)

@@ -1,0 +1,30 @@
+"""Masks: boolean arrays by parameter name, True = kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nncompress.types import MaskArrays
+
+
+def layer_densities(masks: MaskArrays) -> dict[str, float]:
+    """Share of weights kept in each masked layer."""
+    return {name: float(mask.mean()) for name, mask in masks.items()}
+
+
+def density(masks: MaskArrays) -> float:
+    """Share of weights kept over all masked layers, each weighted by its size (P_m of Frankle & Carbin 2019). Biases are never counted."""
+    return sum(int(mask.sum()) for mask in masks.values()) / sum(mask.size for mask in masks.values())
+
+
+def shuffle_masks(masks: MaskArrays, seed: int) -> dict[str, np.ndarray]:
+    """Masks with exactly as many weights kept in each layer, at places drawn uniformly from `seed`."""
+    generator = np.random.default_rng(seed)
+    return {name: generator.permutation(masks[name].ravel()).reshape(masks[name].shape) for name in sorted(masks)}
+
+
+def overlap(first: MaskArrays, second: MaskArrays) -> float:
+    """Jaccard index of the kept weights, |A and B| / |A or B|, over all layers. Two random masks of density p overlap by p / (2 - p)."""
+    both = sum(int((first[name] & second[name]).sum()) for name in first)
+    either = sum(int((first[name] | second[name]).sum()) for name in first)
+    return both / either if either else 1.0

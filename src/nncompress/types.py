@@ -1,0 +1,95 @@
+"""The shared nouns: plain values that a YAML file can hold, with their ranges. Imports no torch, so that a wrong value is refused at once.
+
+Every class here is a frozen dataclass checked by pydantic: a value out of range, an unknown key or a wrong type is refused when the
+configuration is read. What is in them enters the content key of a stage, except where a field is left at its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+Weights = Mapping[str, np.ndarray]
+"""Parameter name -> float32 array, as in `module.named_parameters()`."""
+MaskArrays = Mapping[str, np.ndarray]
+"""Parameter name -> bool array of the same shape, True = kept. Parameters that are not named are kept whole."""
+
+STRICT = ConfigDict(extra="forbid")
+"""For every class read from YAML: an unknown key is an error."""
+
+Seed = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of each training image, drawn anew for every batch from (seed, step).
+
+    `shift`: whole pixels, uniform in [-shift, shift] on each axis, zeros enter. `crop_padding`: pad with zeros, then crop to size.
+    `flip`: mirror left-right with probability one half.
+    """
+
+    __pydantic_config__ = STRICT
+    shift: Annotated[int, Field(ge=0)] = 0
+    crop_padding: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A registered data set, the share of its training split held out for validation, and its augmentation.
+
+    `train_examples` keeps only the first examples of the training split (after validation is taken out); None keeps all.
+    `scaling`: 'unit' maps bytes to [0, 1]; 'standard' also subtracts the mean and divides by the std of each channel of the training split.
+    """
+
+    __pydantic_config__ = STRICT
+    name: str
+    validation: Annotated[int, Field(ge=0)] = 5000
+    split_seed: Seed = 0
+    train_examples: Count | None = None
+    scaling: Literal["unit", "standard"] = "unit"
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model. `widths`: units of every layer from input to output, for `mlp` only. `dropout`: share dropped, input then hidden."""
+
+    __pydantic_config__ = STRICT
+    name: str
+    widths: tuple[Count, ...] = ()
+    input_dropout: Fraction = 0.0
+    hidden_dropout: Fraction = 0.0
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a net is trained: optimiser, schedule, budget in steps (one step = one update on one batch).
+
+    `schedule`: learning rate over steps, constant | linear (to 0) | cosine (to 0) | step (times `decay` at each of `milestones`); `warmup` steps
+    rise linearly from 0 first. `evaluate_every`: steps between evaluations on the validation split. `max_norm`: bound on the L2 norm of the
+    incoming weights of each unit. `precision`: 'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights, output layer,
+    logits and loss in float32.
+    """
+
+    __pydantic_config__ = STRICT
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    optimizer: Literal["adam", "sgd"] = "adam"
+    momentum: Fraction = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    milestones: tuple[Count, ...] = ()
+    decay: Positive = 0.1
+    warmup: Annotated[int, Field(ge=0)] = 0
+    evaluate_every: Count = 100
+    max_norm: Positive | None = None
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
