@@ -60,11 +60,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Model:
-    """A registered model. `widths`: units of every layer from input to output, for `mlp` only. `dropout`: share dropped, input then hidden."""
+    """A registered model. `widths`: units of every layer from input to output, for `mlp` only. `input_shape` (C, H, W) and `classes`: those of
+    the paper unless given, for convolutional models. Dropout: share of units dropped, of the input and of each hidden fully connected layer."""
 
     __pydantic_config__ = STRICT
     name: str
     widths: tuple[Count, ...] = ()
+    input_shape: tuple[Count, ...] = ()
+    classes: Count | None = None
     input_dropout: Fraction = 0.0
     hidden_dropout: Fraction = 0.0
 

@@ -1,0 +1,23 @@
+"""A row of a table before it is measured: the stage that yields its numbers, and the columns that identify it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from nncompress.lab.stage import Stage
+
+Value: TypeAlias = str | int | float
+
+
+@dataclass(frozen=True)
+class Row:
+    """`columns` identify the row among its experiment's (arm, round, seed, ...); the numbers are the stage's metrics."""
+
+    stage: Stage
+    columns: dict[str, Value]
+
+    @property
+    def label(self) -> str:
+        """What a person calls this row: 'winning_ticket round=3 seed=0'."""
+        return " ".join(str(value) if name == "arm" else f"{name}={value}" for name, value in self.columns.items())
