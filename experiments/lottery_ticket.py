@@ -43,3 +43,66 @@ class Config:
     order_offset: Count
     fine_tuning_rate: Positive
     instability_rounds: list[int]
+
+
+def rows(cfg: Config) -> Iterator[Row]:
+    """Every arm, round and seed of the experiment, as the stage that measures it."""
+    dense = {
+        seed: Fit(cfg.model, cfg.dataset, cfg.training, InitialWeights(cfg.model, seed), seed) for seed in {*cfg.seeds, *cfg.control_seeds}
+    }
+    fraction = {f"{layer}.weight": share for layer, share in cfg.prune_fraction.items()}
+
+    tickets = dict(dense)  # by seed, this round's
+    history = {seed: [fit] for seed, fit in dense.items()}
+    for round_ in range(cfg.rounds + 1):
+        for seed in cfg.seeds:
+            yield Row(tickets[seed], {"arm": "winning_ticket", "round": round_, "seed": seed}, keep_curves=True)
+        if round_ > 0 and "random_reinit" in cfg.arms:
+            for seed in cfg.seeds:
+                fresh = replace(tickets[seed], start=InitialWeights(cfg.model, seed + cfg.reinit_offset))
+                yield Row(fresh, {"arm": "random_reinit", "round": round_, "seed": seed}, keep_curves=True)
+        tickets = {seed: replace(ticket, mask=PrunedMask(ticket, fraction)) for seed, ticket in tickets.items()}
+        for seed, ticket in tickets.items():
+            history[seed].append(ticket)
+
+    for arm in cfg.arms:
+        for seed in cfg.control_seeds:
+            yield from controls(cfg, arm, seed, history[seed], fraction)
+
+
+def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dict[str, float]) -> Iterator[Row]:
+    """The arms that the winning ticket is compared with, for one seed. `tickets`: its winning tickets by round."""
+    dense = tickets[0]
+    identity = {"arm": arm, "seed": seed}
+    rounds = range(1, cfg.rounds + 1)
+    if arm == "random_mask":  # as sparse, layer by layer, but anywhere
+        for round_ in rounds:
+            mask = tickets[round_].mask
+            assert mask is not None
+            yield Row(replace(dense, mask=ShuffledMask(mask, seed)), {**identity, "round": round_})
+    elif arm == "one_shot":  # to the target at once
+        for round_ in rounds:
+            mask = PrunedMask(dense, {layer: one_shot_fraction(share, round_) for layer, share in fraction.items()})
+            yield Row(replace(dense, mask=mask), {**identity, "round": round_})
+    elif arm == "rewinding":  # back to the weights of step k, not to theta_0 (Frankle et al. 2020)
+        for k in cfg.rewind_steps:
+            early = replace(dense, stop_step=k)
+            fit = dense
+            for round_ in rounds:
+                fit = replace(dense, start=early, begin_step=k, mask=PrunedMask(fit, fraction))
+                yield Row(fit, {**identity, "round": round_, "rewind_step": k})
+    elif arm in ("learning_rate_rewinding", "fine_tuning"):  # keep the trained weights, train on (Renda et al. 2020)
+        training = cfg.training if arm == "learning_rate_rewinding" else replace(cfg.training, learning_rate=cfg.fine_tuning_rate)
+        fit = dense
+        for round_ in rounds:
+            fit = replace(dense, start=fit, mask=PrunedMask(fit, fraction), training=training)
+            yield Row(fit, {**identity, "round": round_})
+    elif arm == "float32":  # the winning ticket again, every layer in float32
+        fit = replace(dense, training=replace(cfg.training, precision="32-true"))
+        for round_ in range(cfg.rounds + 1):
+            yield Row(fit, {**identity, "round": round_})
+            fit = replace(fit, mask=PrunedMask(fit, fraction))
+    elif arm == "instability":  # two runs that differ in batch order only (Frankle et al. 2020)
+        for round_ in cfg.instability_rounds:
+            other = replace(tickets[round_], seed=seed + cfg.order_offset)
+            yield Row(Interpolation(tickets[round_], other), {**identity, "round": round_}, keep_curves=True)

@@ -12,10 +12,14 @@ Value: TypeAlias = str | int | float
 
 @dataclass(frozen=True)
 class Row:
-    """`columns` identify the row among its experiment's (arm, round, seed, ...); the numbers are the stage's metrics."""
+    """`columns` identify the row among its experiment's (arm, round, seed, ...); the numbers are the stage's metrics.
+
+    `keep_curves`: also write the stage's learning curves to the results.
+    """
 
     stage: Stage
     columns: dict[str, Value]
+    keep_curves: bool = False
 
     @property
     def label(self) -> str:

@@ -13,7 +13,8 @@ from nncompress.prune import keep_largest, shuffle_masks
 from nncompress.types import Dataset, Model, Training
 
 
-def _pack(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def pack(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays under the names `prefix/name`."""
     return {f"{prefix}/{name}": array for name, array in arrays.items()}
 
 
@@ -28,7 +29,7 @@ class InitialWeights(Stage):
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from nncompress.models import initial_weights
 
-        return Artifact(_pack("weights", initial_weights(self.model, self.seed)))
+        return Artifact(pack("weights", initial_weights(self.model, self.seed)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +40,10 @@ class Fit(Stage):
     (None: to training.steps). With `begin_step` = k and the weights of step k this is weight rewinding (Frankle et al. 2020); the optimizer's
     moments start from zero.
 
-    Yields `weights/*` after the last step, `curve/step`, `curve/validation_loss`, `curve/validation_accuracy` (one entry per evaluation)
+    Yields `weights/*` after the last step, the `mask/*` it trained under (if any), `curve/step`, `curve/validation_loss`, `curve/validation_accuracy` (one entry per evaluation)
     and metrics: `steps, train_loss, train_accuracy, validation_loss, validation_accuracy, test_loss, test_accuracy` after the last step;
-    `early_stop_step, early_stop_validation_loss` and `early_stop_accuracy, early_stop_loss` (test split) at the minimum of the validation loss.
+    `early_stop_step, early_stop_validation_loss` and `early_stop_accuracy, early_stop_loss` (test split) at the minimum of the validation loss;
+    `density` and `density_<layer>` of the mask; `train_flops`. Trained by the lab, which stacks fits that share all but start, mask and seed.
     """
 
     model: Model
@@ -52,6 +54,11 @@ class Fit(Stage):
     mask: Stage | None = None
     begin_step: int = 0
     stop_step: int | None = None
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """What fits must have in common to be trained as one stack."""
+        return (repr(self.model), repr(self.dataset), repr(self.training), str(self.begin_step), str(self.last_step))
 
     @property
     def last_step(self) -> int:
@@ -67,6 +74,8 @@ class Fit(Stage):
 class PrunedMask(Stage):
     """The mask left after removing from each layer the smallest of the weights that `fit` ended with (layer-wise magnitude pruning).
 
+    It starts from the mask that `fit` trained under.
+
     `fraction`: parameter name -> share of the layer's *surviving* weights removed. Layers that are not named keep their mask.
     """
 
@@ -75,8 +84,8 @@ class PrunedMask(Stage):
     fraction: Mapping[str, float]
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
-        previous = lab.get(self.fit.mask).masks if self.fit.mask is not None else {}
-        return Artifact(_pack("mask", keep_largest(given[self.fit].weights, previous, self.fraction)))
+        trained = given[self.fit]
+        return Artifact(pack("mask", keep_largest(trained.weights, trained.masks, self.fraction)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +97,7 @@ class ShuffledMask(Stage):
     seed: int
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
-        return Artifact(_pack("mask", shuffle_masks(given[self.mask].masks, self.seed)))
+        return Artifact(pack("mask", shuffle_masks(given[self.mask].masks, self.seed)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,4 +115,8 @@ class Interpolation(Stage):
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from nncompress.train.fit import interpolate
 
-        return interpolate(self, given[self.first].weights, given[self.second].weights, lab.runtime)
+        fit, ends = self.first, (given[self.first].weights, given[self.second].weights)
+        curves, metrics = interpolate(fit.model, fit.dataset, fit.training, *ends, self.points, lab.runtime)
+        return Artifact(
+            pack("curve", curves), metrics | {name: value for name, value in given[fit].metrics.items() if name.startswith("density")}
+        )

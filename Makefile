@@ -1,0 +1,47 @@
+# make demo | test | check | test-fast | report | benchmarks | clean     (PYTHON=python3.11 chooses the interpreter)
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
+
+.PHONY: demo test test-fast check lint report benchmarks clean
+
+demo: $(VENV)/.installed  ## the lottery ticket on scikit-learn's digits: about a minute, no network
+	$(BIN)/python run.py experiment=quick/lottery_ticket lab.results=outputs/demo
+
+test: $(VENV)/.installed-dev  ## every test
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed-dev  ## unit tests, without the slow ones
+	$(BIN)/python -m pytest tests/unit -m "not slow"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy src run.py experiments
+
+check: lint test  ## what CI runs
+
+report: $(VENV)/.installed  ## tables, figures and claims again from results/records
+	$(BIN)/python run.py report
+
+benchmarks: $(VENV)/.installed
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## what runs and tools leave behind; results and the store stay (see `python run.py store clean --help`)
+	rm -rf outputs results/logs multirun .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	$(if $(UV),uv venv --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@
+	@touch $(VENV)/.installed

@@ -1,0 +1,165 @@
+"""Run the experiments of nncompress.
+
+  python run.py                                        list the experiments
+  python run.py experiment=NAME [key=value ...]        run one, or go on where it was interrupted; what is trained already is reused
+  python run.py experiment=NAME plan=true              what would be trained, what is reused, about how long it takes here
+  python run.py experiment=NAME minutes=20             shrink seeds, rounds and steps to a budget; a later run refines the results
+  python run.py experiment=NAME --cfg job              print the configuration, every key that may be given
+  python run.py -m experiment=NAME training.learning_rate=1e-3,2e-3       a sweep; ready ones: conf/hparams_search/
+  python run.py report [NAME] [lab.results=FOLDER]     write tables, figures and claims again from the records; trains nothing
+  python run.py store list [lab.store=FOLDER]          what is stored; `store clean --help` says what can be removed
+
+Often used keys:
+  lab.results=FOLDER   lab.device=auto|cpu|cuda   lab.workers=N   logger=none|csv|wandb   trainer.devices=2 trainer.strategy=ddp
+  hydra/launcher=joblib|submitit_local|submitit_slurm
+Hydra's own options: python run.py --hydra-help
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent
+CONF = ROOT / "conf"
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0, 2 for a mistake that the user can mend (one line on stderr), 130 for Ctrl-C."""
+    from nncompress.errors import UserError
+
+    try:
+        if not arguments:
+            from nncompress.lab.configuration import listing
+
+            print(listing(CONF))
+        elif arguments[0] in ("-h", "--help"):
+            print(__doc__.strip())
+        elif arguments[0] == "report":
+            report(arguments[1:])
+        elif arguments[0] == "store":
+            store(arguments[1:])
+        else:
+            experiment(arguments)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def experiment(arguments: list[str]) -> None:
+    """Check the command line, then let Hydra run it: once, or once for every point of a sweep."""
+    from nncompress.errors import UserError
+    from nncompress.lab import configuration
+
+    arguments = configuration.normalized(arguments)
+    if "--hydra-help" not in arguments:
+        for before, word in zip(["", *arguments], arguments):
+            if not word.startswith(("-", "~")) and "=" not in word and not before.startswith("-"):
+                known = [f"experiment={name}" for name in configuration.experiments(CONF)]
+                hint = configuration.suggestion(f"experiment={word}", [*known, "report", "store"])
+                raise UserError(f"cannot read {word!r}: write key=value{hint}")
+        overrides = [word for word in arguments if word.startswith("~") or ("=" in word and not word.startswith("-"))]
+        configuration.check(CONF, overrides, multirun="-m" in arguments or "--multirun" in arguments)
+
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, and this file decides what the user sees
+    sys.argv[1:] = arguments
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(configuration.one_line(error)) from error
+
+
+def job(_: Any) -> float | None:
+    """Run one experiment. Returns what a search maximises, measured on the validation split."""
+    if str(ROOT) not in sys.path:
+        sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # in a process of a launcher
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from nncompress.errors import UserError
+    from nncompress.lab import configuration
+
+    running = HydraConfig.get()
+    sweep = Path(running.sweep.dir).name if running.mode == RunMode.MULTIRUN else None
+    try:
+        return execute(configuration.request(CONF, list(running.overrides.task)), sweep)
+    except UserError as error:
+        if sweep is not None:
+            raise  # the launcher tells main
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def execute(asked: Any, sweep: str | None) -> float | None:
+    """Run what is asked for. `sweep`: the sweep that it is part of. Returns the mean of what the experiment names under `optimized`."""
+    from nncompress.lab import experiment as lab
+    from nncompress.lab.loggers import build
+
+    it = lab.Experiment(asked.name, asked.recipe, asked.config, asked.scale, asked.about, asked.deviations, asked.variant)
+    if asked.minutes is not None:
+        it = lab.within(it, asked.settings, asked.minutes)
+    if asked.plan:
+        print(lab.plan(it, asked.settings))
+        return None
+    logger = build(asked.logger, asked.settings.results / "logs", sweep)
+    logger.start(asked.name, {"variant": asked.variant, **asked.values})
+    try:
+        records = lab.run(it, asked.settings, logger)
+    finally:
+        logger.finish()
+    chosen = records.loc[records["arm"] == asked.optimized["arm"], asked.optimized["metric"]]
+    return float(chosen.mean())
+
+
+def report(arguments: list[str]) -> None:
+    """Tables, figures, claims and overview, from records alone."""
+    from nncompress.lab.configuration import lab_settings
+    from nncompress.report import build
+
+    names = [word for word in arguments if "=" not in word]
+    settings = lab_settings(CONF, [word for word in arguments if "=" in word])
+    for path in build.report(settings.results, build.read_experiments(CONF), names[0] if names else None):
+        print(path)
+
+
+def store(arguments: list[str]) -> None:
+    from nncompress.lab.configuration import lab_settings
+    from nncompress.lab.store import Store
+
+    parser = argparse.ArgumentParser("run.py store", description="What the lab has trained.")
+    parser.add_argument("command", choices=["list", "clean"])
+    parser.add_argument("settings", nargs="*", metavar="lab.store=FOLDER")
+    parser.add_argument("--partial", action="store_true", help="clean: what interrupted stages would continue from")
+    parser.add_argument("--older-than-days", type=float, metavar="N", help="clean: entries older than this")
+    parser.add_argument("--keys", nargs="+", metavar="KEY", help="clean: these entries")
+    parser.add_argument("--stage", help="clean: entries of this kind, such as Fit")
+    parser.add_argument("--everything", action="store_true", help="clean: all of it")
+    given = parser.parse_args(arguments)
+    kept = Store(lab_settings(CONF, given.settings).store)
+    if given.command == "clean":
+        count, size = kept.clean(
+            partial=given.partial, older_than_days=given.older_than_days, keys=given.keys, everything=given.everything, stage=given.stage
+        )
+        print(f"removed {count} entries, {size / 1e6:.1f} MB")
+        return
+    entries = kept.entries()
+    for entry in entries:
+        seconds = "" if entry.seconds is None else f"{entry.seconds:.1f} s"
+        print(f"{entry.date}  {entry.key}  {entry.stage:<14} {entry.bytes / 1e6:8.2f} MB {seconds:>10}  {entry.label}".rstrip())
+    print(f"{len(entries)} entries, {sum(entry.bytes for entry in entries) / 1e6:.1f} MB in {kept.root}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

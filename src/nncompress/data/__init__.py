@@ -1,0 +1,7 @@
+"""Image data sets as uint8 tensors in memory: splits, batch order, augmentation, scaling."""
+
+from nncompress.data.batches import augment, batch_indices, scale
+from nncompress.data.sources import DATASETS
+from nncompress.data.splits import Splits, load
+
+__all__ = ["DATASETS", "Splits", "augment", "batch_indices", "load", "scale"]

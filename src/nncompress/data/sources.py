@@ -1,0 +1,247 @@
+"""Where data sets come from: a plain .npz, torchvision's files or its download, or scikit-learn; whichever it is, the same arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import importlib.util
+import io
+import socket
+import textwrap
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nncompress.data.order import permutation
+from nncompress.errors import UserError
+
+
+class Arrays(NamedTuple):
+    """Images uint8 (N, C, H, W), labels int64 (N,)."""
+
+    train_x: np.ndarray
+    train_y: np.ndarray
+    test_x: np.ndarray
+    test_y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a data set beforehand.
+
+    `shape`: (C, H, W). `train`, `test`: examples. `embedded`: reads it from a package. `torchvision`: reads torchvision's files in
+    a folder, after downloading them if the flag says so; `raw`: what those files are called. `sha256`: see `fingerprint`.
+    """
+
+    shape: tuple[int, int, int]
+    train: int
+    test: int
+    classes: int
+    embedded: Callable[[], Arrays] | None = None
+    torchvision: Callable[[Path, bool], Arrays] | None = None
+    raw: str = ""
+    sha256: str | None = None
+
+
+def _digits() -> Arrays:
+    """scikit-learn's 1,797 digits, 0..16 scaled to bytes; every class in the test split in proportion."""
+    package = importlib.util.find_spec("sklearn")  # found, not imported: that takes seconds, the file milliseconds
+    path = Path(*(package.submodule_search_locations if package else None) or [], "datasets/data/digits.csv.gz")
+    if not path.exists():
+        raise UserError(f"the digits come with scikit-learn, and {path} does not exist: install scikit-learn as in requirements.txt")
+    table = np.loadtxt(path, dtype=np.int64, delimiter=",")
+    pixels = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8)
+    images, labels = _canonical(pixels.reshape(-1, 1, 8, 8), table[:, 64])
+    by_label = np.argsort(labels, kind="stable")
+    test = by_label[np.arange(500) * len(labels) // 500]
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    return Arrays(images[train], labels[train], images[test], labels[test])
+
+
+def _mnist(root: Path, download: bool) -> Arrays:
+    from torchvision.datasets import MNIST
+
+    train, test = (MNIST(str(root), train=train, download=download) for train in (True, False))
+    return Arrays(train.data.numpy()[:, None], train.targets.numpy(), test.data.numpy()[:, None], test.targets.numpy())
+
+
+def _cifar(name: str) -> Callable[[Path, bool], Arrays]:
+    def fetch(root: Path, download: bool) -> Arrays:
+        from torchvision import datasets
+
+        train, test = (getattr(datasets, name)(str(root), train=train, download=download) for train in (True, False))
+        return Arrays(*(array for part in (train, test) for array in (part.data.transpose(0, 3, 1, 2), np.array(part.targets, np.int64))))
+
+    return fetch
+
+
+def _svhn(root: Path, download: bool) -> Arrays:
+    from torchvision.datasets import SVHN
+
+    train, test = (SVHN(str(root), split=split, download=download) for split in ("train", "test"))
+    return Arrays(train.data, train.labels.astype(np.int64), test.data, test.labels.astype(np.int64))
+
+
+DATASETS: dict[str, Known] = {
+    "mnist": Known(
+        (1, 28, 28),
+        60_000,
+        10_000,
+        10,
+        torchvision=_mnist,
+        raw="MNIST/raw/train-images-idx3-ubyte and the other three",
+        sha256="a9f78f1ed423f256747bc8443d906aca336a4baa807a0990a71a6c6f8b52dd42",
+    ),
+    "cifar10": Known(
+        (3, 32, 32),
+        50_000,
+        10_000,
+        10,
+        torchvision=_cifar("CIFAR10"),
+        raw="cifar-10-batches-py/",
+        sha256="2e768aee87772c0394d4dc232faeef76233c32478824739f637e89eb9f1f1916",
+    ),
+    "cifar100": Known((3, 32, 32), 50_000, 10_000, 100, torchvision=_cifar("CIFAR100"), raw="cifar-100-python/"),
+    "svhn": Known((3, 32, 32), 73_257, 26_032, 10, torchvision=_svhn, raw="train_32x32.mat and test_32x32.mat"),
+    "digits": Known((1, 8, 8), 1_297, 500, 10, embedded=_digits, sha256="097eccd229bba30df3481ae83feeddfb80a5b5ea15c04d37fb3f21c03d6679d8"),
+}
+
+
+def read(name: str, data_dir: Path) -> tuple[Arrays, int, str]:
+    """The arrays of a registered data set in canonical order, its number of classes, and where they came from.
+
+    Searched in this order: `<data_dir>/<name>.npz`, torchvision's files in `data_dir`, torchvision's download to `data_dir`.
+    """
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UserError(f"there is no data set {name!r}: {hint}The data sets are {', '.join(DATASETS)}")
+    known = DATASETS[name]
+    path = data_dir / f"{name}.npz"
+    if known.embedded:
+        arrays, source = known.embedded(), "scikit-learn"
+    elif path.exists():
+        arrays, source = _read_npz(path, known), str(path)
+    else:
+        arrays, source = _read_torchvision(name, known, data_dir), f"torchvision's files in {data_dir}"
+    _check(arrays, known, name, source)
+    arrays = Arrays(*_canonical(arrays.train_x, arrays.train_y), *_canonical(arrays.test_x, arrays.test_y))
+    if known.sha256 and fingerprint(arrays) != known.sha256:
+        raise UserError(f"{source}: the content is not that of {name} (SHA-256 differs): delete it and get it again")
+    return arrays, known.classes, source
+
+
+def _read_npz(path: Path, known: Known) -> Arrays:
+    """`train_x train_y test_x test_y`: images uint8 (N, H, W) for one channel, else (N, H, W, C); labels of any integer type."""
+    layout = _layout(known)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in layout if name not in file]
+            arrays = {name: file[name] for name in layout if not missing}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{path} cannot be read ({_one_line(error)}): it is truncated, altered or not an .npz file; write it again"
+        ) from error
+    if missing:
+        raise UserError(f"{path} has no array {missing[0]!r}: it must hold {_layout_text(known)}")
+    for name, shape in layout.items():
+        array, images = arrays[name], name.endswith("x")
+        if array.shape != shape:
+            raise UserError(f"{path}: {name} has the shape {array.shape}, expected {shape}")
+        if (images and array.dtype != np.uint8) or array.dtype.kind not in "iu":
+            raise UserError(f"{path}: {name} holds {array.dtype}, expected {'uint8' if images else 'integers'}")
+        if not images and (array.min() < 0 or array.max() >= known.classes):
+            raise UserError(f"{path}: {name} holds labels from {array.min()} to {array.max()}, expected 0 to {known.classes - 1}")
+    channels_first = (lambda x: x[:, None]) if known.shape[0] == 1 else (lambda x: x.transpose(0, 3, 1, 2))
+    return Arrays(
+        channels_first(arrays["train_x"]), arrays["train_y"].astype(np.int64),
+        channels_first(arrays["test_x"]), arrays["test_y"].astype(np.int64),
+    )  # fmt: skip
+
+
+def _read_torchvision(name: str, known: Known, data_dir: Path) -> Arrays:
+    """torchvision's files in `data_dir`, downloaded where they are not there, by one process at a time; torchvision checks their MD5."""
+    fetch = known.torchvision
+    if fetch is None:
+        raise UserError(
+            f"{data_dir / name}.npz does not exist, and torchvision does not have {name}: put it there, with {_layout_text(known)}"
+        )
+    with contextlib.suppress(Exception):  # whatever is wrong with the files, the download mends it or says why not
+        return fetch(data_dir, False)
+    try:
+        from filelock import FileLock
+
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(data_dir / f".{name}.lock"), _no_endless_wait(), contextlib.redirect_stdout(io.StringIO()):
+            return fetch(data_dir, True)
+    except Exception as error:  # anything from a proxy's page to a full disk: to the user it is all one
+        raise UserError(
+            f"{name} was not found: there is no {data_dir / name}.npz, and torchvision neither found good files in {data_dir} nor could "
+            f"download them ({_one_line(error)}). Three ways to get it: run this once on a machine with a network, which downloads it; or "
+            f"put torchvision's files ({known.raw}) in {data_dir}; or put {name}.npz there, with {_layout_text(known)}"
+        ) from error
+
+
+def _check(arrays: Arrays, known: Known, name: str, source: str) -> None:
+    """Sizes and labels, of whichever source."""
+    for part, count, x, y in (("train", known.train, arrays.train_x, arrays.train_y), ("test", known.test, arrays.test_x, arrays.test_y)):
+        if x.shape != (count, *known.shape) or y.shape != (count,):
+            raise UserError(f"{source}: the {part} split of {name} has the shape {x.shape}, expected {(count, *known.shape)}: delete it")
+        if x.dtype != np.uint8 or y.min() < 0 or y.max() >= known.classes:
+            raise UserError(f"{source}: the {part} split of {name} holds {x.dtype} and labels {y.min()} to {y.max()}: delete it")
+
+
+def _layout(known: Known) -> dict[str, tuple[int, ...]]:
+    channels, *size = known.shape
+    image = tuple(size) if channels == 1 else (*size, channels)
+    return {
+        "train_x": (known.train, *image),
+        "train_y": (known.train,),
+        "test_x": (known.test, *image),
+        "test_y": (known.test,),
+    }
+
+
+def _layout_text(known: Known) -> str:
+    return "uint8 arrays " + ", ".join(f"{name} {shape}" for name, shape in _layout(known).items())
+
+
+def _one_line(error: Exception) -> str:
+    return textwrap.shorten(str(error) or type(error).__name__, 200)
+
+
+@contextlib.contextmanager
+def _no_endless_wait(seconds: float = 30) -> Iterator[None]:
+    """torchvision opens its connections without a time limit."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def fingerprint(arrays: Arrays) -> str:
+    """SHA-256 of the canonical arrays: images and labels as bytes, train before test."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, np.uint8).data)
+    return digest.hexdigest()
+
+
+def _canonical(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same examples in an order that depends on their content alone: sorted by bytes and label, then shuffled by one fixed permutation.
+
+    Copies of a data set differ in their order; what is trained must not.
+    """
+    images = np.ascontiguousarray(images)
+    as_bytes = images.reshape(len(images), -1).view(f"V{images[0].size}").ravel()
+    order = np.lexsort((labels, as_bytes))
+    order = order[permutation("canonical order", 0, 0, len(order))]
+    return images[order], labels[order]

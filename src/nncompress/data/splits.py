@@ -1,0 +1,80 @@
+"""Train, validation and test split of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nncompress.data.order import permutation
+from nncompress.data.sources import read
+from nncompress.errors import UserError
+from nncompress.types import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Images uint8 (N, C, H, W), labels int64 (N,). `mean`, `std`: float32 (C,), of the channels of `train_x` scaled to [0, 1].
+
+    `source`: where the data came from, for people.
+    """
+
+    train_x: Tensor
+    train_y: Tensor
+    validation_x: Tensor
+    validation_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    classes: int
+    mean: Tensor
+    std: Tensor
+    source: str
+
+
+def load(dataset: Dataset, data_dir: Path) -> Splits:
+    """The splits of a registered data set, the same wherever its files came from.
+
+    The order of examples is canonical, the validation split is drawn from the training split by `dataset.split_seed`, and
+    `dataset.train_examples` keeps the first of what remains.
+
+    Raises: UserError for a name that is not in DATASETS, a data set that cannot be found, damaged files, or splits that are too large.
+    """
+    arrays, classes, source = read(dataset.name, Path(data_dir))
+    count, held_out, kept = len(arrays.train_y), dataset.validation, dataset.train_examples
+    if held_out >= count:
+        raise UserError(f"dataset.validation = {held_out} leaves nothing to train on: {dataset.name} has {count} training examples")
+    if kept is not None and kept > count - held_out:
+        raise UserError(
+            f"dataset.train_examples = {kept}: {dataset.name} has {count - held_out} training examples beside {held_out} for validation"
+        )
+    order = permutation("validation split", dataset.split_seed, 0, count)
+    validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])[:kept]
+    train_x = arrays.train_x[train]
+    mean, std = _channel_statistics(train_x)
+    return Splits(
+        train_x=torch.from_numpy(train_x),
+        train_y=torch.from_numpy(arrays.train_y[train]),
+        validation_x=torch.from_numpy(arrays.train_x[validation]),
+        validation_y=torch.from_numpy(arrays.train_y[validation]),
+        test_x=torch.from_numpy(arrays.test_x),
+        test_y=torch.from_numpy(arrays.test_y),
+        classes=classes,
+        mean=mean,
+        std=std,
+        source=source,
+    )
+
+
+def _channel_statistics(images: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean and std of each channel of uint8 (N, C, H, W) images scaled to [0, 1], exactly the same on every machine: summed in integers."""
+    total = images.sum((0, 2, 3), dtype=np.uint64).astype(np.float64)
+    chunks = np.array_split(images, max(1, len(images) // 1000))  # keeps the squares in the processor's cache
+    squares = sum(np.square(chunk, dtype=np.uint32).sum((0, 2, 3), dtype=np.uint64) for chunk in chunks).astype(np.float64)
+    pixels = images[:, 0].size
+    mean = total / pixels
+    std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
+    std[std == 0] = 255  # a constant channel stays as it is
+    return torch.tensor(mean / 255, dtype=torch.float32), torch.tensor(std / 255, dtype=torch.float32)

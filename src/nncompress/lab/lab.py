@@ -1,0 +1,284 @@
+"""The lab: finds which stages are stored, trains the others in as few stacks and on as many cores as there are, and hands out artifacts."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from nncompress.errors import UserError
+from nncompress.lab.provenance import device_name, provenance
+from nncompress.lab.row import Row
+from nncompress.lab.stage import Artifact, Stage, ancestors
+from nncompress.lab.stages import Fit, pack
+from nncompress.lab.store import Store
+from nncompress.prune import density, layer_densities
+from nncompress.types import STRICT, Count, Positive
+
+CPU_STACK = 5
+"""Replicates in a stack on a CPU: beyond, their weights and moments leave the cache and nothing is gained."""
+GPU_STACK = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the lab computes. Nothing here enters a key.
+
+    `workers`: processes, 0 = one per core on a CPU, one on a GPU. `stack`: most replicates trained together, 0 = automatic.
+    `trainer`: passed on to Lightning's Trainer.
+    """
+
+    __pydantic_config__ = STRICT
+    store: Path = Path("results/store")
+    results: Path = Path("results")
+    data_dir: Path = Path("data")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = 0
+    threads: Count = 1
+    replicates: Literal["stacked", "loop"] = "stacked"
+    stack: int = 0
+    checkpoint_seconds: Positive = 30.0
+    progress: bool = True
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    def resolved(self) -> Settings:
+        """With every automatic choice made. Raises UserError for a GPU where there is none."""
+        import torch
+
+        device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UserError("lab.device = cuda: no GPU is visible here; use lab.device=cpu or auto")
+        own_processes = self.trainer.get("devices", 1) != 1 or "WORLD_SIZE" in os.environ
+        workers = self.workers or (1 if device == "cuda" or own_processes else max(1, (os.cpu_count() or 1) // self.threads))
+        stack = 1 if self.replicates == "loop" else self.stack or (GPU_STACK if device == "cuda" else CPU_STACK)
+        return replace(self, device=device, workers=workers, stack=stack)  # type: ignore[arg-type]
+
+
+class Lab:
+    """Artifacts by stage: from memory, from the store, or computed.
+
+    `say`: called with one line for each finished piece of work.
+    """
+
+    KEEP = 48  # artifacts held in memory; a fit of LeNet-300-100 takes about 1.3 MB
+
+    def __init__(self, settings: Settings, say: Callable[[str], None] = print) -> None:
+        self.settings = settings.resolved()
+        self.store = Store(self.settings.store)
+        self.say = say
+        self._memory: OrderedDict[Stage, Artifact] = OrderedDict()
+
+    @property
+    def runtime(self) -> Any:
+        from nncompress.train.fit import Runtime
+
+        s = self.settings
+        return Runtime(s.data_dir, s.device, s.threads, s.checkpoint_seconds, s.trainer)
+
+    # -- one stage -------------------------------------------------------------------------------------------------------------------------
+
+    def find(self, stage: Stage) -> Artifact | None:
+        """The artifact if it is in memory or in the store."""
+        if stage in self._memory:
+            self._memory.move_to_end(stage)
+            return self._memory[stage]
+        found = self.store.read(stage) if stage.stored else None
+        return self._remember(stage, found) if found is not None else None
+
+    def _remember(self, stage: Stage, artifact: Artifact) -> Artifact:
+        self._memory[stage] = artifact
+        while len(self._memory) > self.KEEP:
+            self._memory.popitem(last=False)
+        return artifact
+
+    def get(self, stage: Stage) -> Artifact:
+        """The artifact, computed (and its upstream) if it must be."""
+        found = self.find(stage)
+        if found is None:
+            if stage.stored:
+                self.train([stage], {})
+                found = self.find(stage)
+                assert found is not None, stage.key
+            else:
+                found = self._remember(stage, stage.compute({s: self.get(s) for s in stage.upstream}, self))
+        return found
+
+    # -- a group of stages, in this process ------------------------------------------------------------------------------------------------
+
+    def train(self, group: Sequence[Stage], labels: dict[str, str], on_steps: Callable[[int], None] | None = None) -> None:
+        """Compute and store the stages of a group: fits that share all but start, mask and seed, or one stage of another kind.
+
+        Another process that computes one of them is waited for, and its result taken.
+        """
+        upstream = {stage: {s: self.get(s) for s in stage.upstream} for stage in group}
+        with self.store.lock([stage.key for stage in group]):
+            missing = [stage for stage in group if self.store.read(stage) is None]
+            began = time.perf_counter()
+            if fits := [stage for stage in missing if isinstance(stage, Fit)]:
+                self._train_fits(fits, labels, upstream, on_steps)
+            for stage in missing:
+                if not isinstance(stage, Fit):
+                    artifact = stage.compute(upstream[stage], self)
+                    artifact.provenance |= self._provenance(time.perf_counter() - began, "32-true")
+                    self.store.write(stage, artifact)
+
+    def _train_fits(
+        self,
+        fits: Sequence[Fit],
+        labels: dict[str, str],
+        upstream: dict[Stage, dict[Stage, Artifact]],
+        on_steps: Callable[[int], None] | None,
+    ) -> None:
+        from nncompress.train.fit import Replicate, Task, fit
+
+        first = fits[0]
+        task = Task(first.model, first.dataset, first.training, first.begin_step, first.last_step)
+        masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
+        replicates = [
+            Replicate(labels.get(f.key, f.key), f.seed, upstream[f][f.start].weights, mask, self.store.read_partial(f))
+            for f, mask in zip(fits, masks, strict=True)
+        ]  # fmt: skip
+
+        def keep(states: list[Any]) -> None:
+            for stage, (arrays, meta) in zip(fits, states, strict=True):
+                self.store.write_partial(stage, arrays, meta)
+
+        for f, mask, trained in zip(fits, masks, fit(task, replicates, self.runtime, on_steps, keep), strict=True):
+            densities = {"density": density(mask) if mask else 1.0}
+            densities |= {f"density_{name.removesuffix('.weight')}": share for name, share in layer_densities(mask).items()}
+            arrays = pack("weights", trained.weights) | pack("mask", mask) | pack("curve", trained.curves)
+            self.store.write(f, Artifact(arrays, trained.metrics | densities, self._provenance(trained.seconds, f.training.precision)))
+        for f in fits:
+            self.store.drop_partial(f)
+
+    def _provenance(self, seconds: float, precision: str) -> dict[str, Any]:
+        return {**provenance(), "device": device_name(self.settings.device), "seconds": seconds, "precision": precision}
+
+    # -- a whole experiment ----------------------------------------------------------------------------------------------------------------
+
+    def missing(self, stages: Sequence[Stage]) -> list[Stage]:
+        """The stored kinds of stages that `stages` need and that are not in the store, upstream first."""
+        return [stage for stage in ancestors(list(stages)) if stage.stored and not self.store.has(stage)]
+
+    def run(self, rows: Sequence[Row], on_rows: Callable[[list[Row]], None]) -> None:
+        """Compute what is missing for the rows. `on_rows` gets rows as their stages are there, those already stored first."""
+        labels = {row.stage.key: row.label for row in reversed(rows)}
+        by_stage: dict[Stage, list[Row]] = {}
+        for row in rows:
+            by_stage.setdefault(row.stage, []).append(row)
+        missing = self.missing([row.stage for row in rows])
+        waiting = set(missing)
+        needs = {stage: [s for s in ancestors([stage])[:-1] if s in waiting] for stage in missing}
+        on_rows([row for row in rows if row.stage not in waiting])
+        if not missing:
+            return
+        total = sum(stage.steps for stage in missing if isinstance(stage, Fit))
+        bar = tqdm(
+            total=total,
+            unit="step",
+            unit_scale=True,
+            smoothing=0.02,
+            disable=not self.settings.progress,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
+        bar.set_description(f"{len(missing)} stages to do")
+
+        def finished(group: Sequence[Stage], seconds: float) -> None:
+            bar.set_description(f"{len(waiting)} stages to do")
+            self._announce(group, labels, seconds)
+            on_rows([row for stage in group for row in by_stage.get(stage, [])])
+
+        try:
+            (self._run_here if self.settings.workers == 1 else self._run_pool)(needs, waiting, labels, bar.update, finished)
+        finally:
+            bar.close()
+
+    def _announce(self, group: Sequence[Stage], labels: dict[str, str], seconds: float) -> None:
+        first = self.get(group[0])
+        names = labels.get(group[0].key, type(group[0]).__name__) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
+        numbers = [f"validation accuracy {first.metrics['validation_accuracy']:.2%}"] if "validation_accuracy" in first.metrics else []
+        numbers += [f"density {first.metrics['density']:.1%}"] if "density" in first.metrics else []
+        text = f"done: {names}: {', '.join([*numbers, f'{seconds:.0f} s'])}"
+        with tqdm.external_write_mode(file=sys.stderr):
+            self.say(text)
+
+    def _groups(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], busy: set[Stage]) -> Iterator[list[Stage]]:
+        """Groups that can be computed now, the recipe's order first."""
+        ready = [s for s, upstream in needs.items() if s in waiting and s not in busy and waiting.isdisjoint(upstream)]
+        while ready:
+            first = ready[0]
+            group: list[Stage] = [first]
+            if isinstance(first, Fit):
+                group = [s for s in ready if isinstance(s, Fit) and s.shared == first.shared][: self.settings.stack]
+            ready = [s for s in ready if s not in group]
+            yield group
+
+    def _run_here(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], labels: dict[str, str], tick: Any, finished: Any) -> None:
+        while waiting:
+            group = next(self._groups(needs, waiting, set()))
+            began = time.perf_counter()
+            self.train(group, labels, lambda steps, size=len(group): tick(steps * size))  # type: ignore[misc]
+            waiting -= set(group)
+            finished(group, time.perf_counter() - began)
+
+    def _run_pool(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], labels: dict[str, str], tick: Any, finished: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        steps = context.SimpleQueue()
+        listener = threading.Thread(target=lambda: [tick(n) for n in iter(steps.get, None)], daemon=True)
+        listener.start()
+        settings = replace(self.settings, workers=1)
+        pool = ProcessPoolExecutor(self.settings.workers, context, _start_worker, (settings, labels, steps, os.getpid()))
+        running: dict[Future[None], tuple[list[Stage], float]] = {}
+        try:
+            while waiting:
+                busy = {stage for group, _ in running.values() for stage in group}
+                for group in self._groups(needs, waiting, busy):
+                    if len(running) >= self.settings.workers:
+                        break
+                    running[pool.submit(_work, group)] = (group, time.perf_counter())
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    group, began = running.pop(future)
+                    future.result()
+                    waiting -= set(group)
+                    finished(group, time.perf_counter() - began)
+            pool.shutdown()
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            steps.put(None)
+            listener.join(timeout=5)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(settings: Settings, labels: dict[str, str], steps: Any, parent: int) -> None:
+    """Set up a worker process. It leaves Ctrl-C to its parent and ends when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _worker.update(lab=Lab(settings, say=lambda _: None), labels=labels, steps=steps)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _work(group: list[Stage]) -> None:
+    _worker["lab"].train(group, _worker["labels"], lambda steps: _worker["steps"].put(steps * len(group)))

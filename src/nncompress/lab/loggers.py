@@ -1,0 +1,220 @@
+"""Watching a run: CSV files, or Weights & Biases. The results themselves are written by the lab and need no logger."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from nncompress.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTITY = {"experiment", "scale", "dataset", "model", "variant", "arm", "round", "rewind_step", "seed"}
+POINTS = 50
+"""Points of a learning curve that are sent to Weights & Biases; the whole curve is in results/curves."""
+
+
+class RunLogger(Protocol):
+    """What a run tells as it goes. No method may stop the run."""
+
+    def start(self, experiment: str, config: Mapping[str, Any]) -> None:
+        """Called once, before all else. `config`: plain values."""
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """One record, as soon as its stage is done."""
+
+    def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """A learning curve: columns of equal length, `step` among them. `label`: 'winning_ticket round=3 seed=0'."""
+
+    def table(self, name: str, frame: pd.DataFrame) -> None: ...
+
+    def figures(self, paths: Iterable[Path]) -> None: ...
+
+    def finish(self) -> None:
+        """Called once, last, also when the run failed."""
+
+
+def build(settings: Mapping[str, Any], folder: Path, group: str | None = None) -> RunLogger:
+    """The logger that conf/logger/*.yaml describes. `folder`: where it may write. `group`: the sweep that the run is part of, if any."""
+    options = {key: value for key, value in settings.items() if key != "name"}
+    if settings["name"] == "csv":
+        return CsvLogger(folder / "csv")
+    if settings["name"] == "wandb":
+        return WandbLogger(folder, **options | {"group": options.get("group") or group})
+    return NoLogger()
+
+
+class NoLogger:
+    """Tells nobody."""
+
+    def start(self, experiment: str, config: Mapping[str, Any]) -> None: ...
+
+    def row(self, row: Mapping[str, Any]) -> None: ...
+
+    def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None: ...
+
+    def table(self, name: str, frame: pd.DataFrame) -> None: ...
+
+    def figures(self, paths: Iterable[Path]) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class CsvLogger:
+    """Writes `<folder>/<experiment>/<time>/`: config.json, rows.csv (as they come), curves/, tables/, figures.txt."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._rows: list[Mapping[str, Any]] = []
+        self._columns: list[str] = []
+
+    def start(self, experiment: str, config: Mapping[str, Any]) -> None:
+        self.folder = self.folder / experiment / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
+        for name in ("curves", "tables"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "config.json").write_text(json.dumps(config, indent=1, default=str) + "\n")
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+        new = [name for name in row if name not in self._columns]
+        self._columns += new
+        with (self.folder / "rows.csv").open("w" if new else "a", newline="") as file:
+            writer = csv.DictWriter(file, self._columns, restval="")
+            if new:
+                writer.writeheader()
+            writer.writerows(self._rows if new else [row])
+
+    def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None:
+        with (self.folder / "curves" / f"{_file_name(label)}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(arrays)
+            writer.writerows(zip(*(array.tolist() for array in arrays.values()), strict=True))
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        frame.to_csv(self.folder / "tables" / f"{_file_name(name)}.csv", index=False)
+
+    def figures(self, paths: Iterable[Path]) -> None:
+        with (self.folder / "figures.txt").open("a") as file:
+            file.writelines(f"{path}\n" for path in paths)
+
+    def finish(self) -> None: ...
+
+
+class WandbLogger:
+    """Weights & Biases: every record as a step, learning curves against the step of training, tables, figures, sweeps as groups.
+
+    Online only if a key is configured (or `mode` says so) and the server answers within `init_timeout` seconds; otherwise offline, in
+    `<folder>/wandb`. Whatever fails in here is said once, in one line, and the run goes on without it.
+
+    Raises: UserError if wandb is not installed or `mode` is none of auto, online, offline.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        project: str = "nncompress",
+        entity: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] = (),
+        mode: str = "auto",
+        init_timeout: float = 10,
+    ) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise UserError("logger=wandb needs the package wandb: pip install wandb, or use logger=csv") from error
+        if mode not in ("auto", "online", "offline"):
+            raise UserError(f"logger.mode = {mode}: must be auto, online or offline")
+        self._wandb = wandb
+        self.folder, self.init_timeout = folder, init_timeout
+        self.options: dict[str, Any] = {"project": project, "entity": entity, "group": group, "tags": list(tags)}
+        self.mode = mode if mode != "auto" else os.environ.get("WANDB_MODE") or ("online" if self._has_key() else "offline")
+        self.run: Any = None
+        self._values: dict[str, list[float]] = defaultdict(list)
+
+    def _has_key(self) -> bool:
+        from requests.utils import get_netrc_auth
+
+        settings = self._wandb.setup().settings
+        return bool(os.environ.get("WANDB_API_KEY") or settings.api_key or get_netrc_auth(settings.base_url))
+
+    def start(self, experiment: str, config: Mapping[str, Any]) -> None:
+        if self.mode == "online":
+            self._guarded(lambda: self._init("online", experiment, config), "going on offline (`wandb sync` uploads the run later)")
+        if self.run is None:
+            self._guarded(lambda: self._init("disabled" if self.mode == "disabled" else "offline", experiment, config))
+        self._guarded(lambda: self.run.define_metric("curve/*", step_metric="curve/step"))
+
+    def _init(self, mode: Any, experiment: str, config: Mapping[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        quiet = self._wandb.Settings(
+            init_timeout=self.init_timeout, finish_timeout=60, silent=True, console="off", disable_git=True, x_disable_stats=True
+        )  # the commit is in the records; what is printed is no news to anyone
+        self.run = self._wandb.init(
+            mode=mode,
+            dir=str(self.folder),
+            name=experiment,
+            config=dict(config),
+            job_type=experiment,
+            settings=quiet,
+            reinit="finish_previous",
+            **self.options,
+        )
+
+    def _guarded(self, action: Callable[[], Any], consequence: str = "going on without it") -> None:
+        """A watcher must not cost the run that it watches: whatever it raises is one line, and it is asked no more."""
+        try:
+            action()
+        except Exception as error:
+            self.run = None
+            print(f"wandb: {(str(error) or type(error).__name__).splitlines()[0]}; {consequence}", file=sys.stderr)
+
+    def _log(self, values: Mapping[str, Any]) -> None:
+        if self.run is not None:
+            self._guarded(lambda: self.run.log(dict(values)))
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        arm = row.get("arm", "row")
+        numbers = {f"{arm}/{name}": value for name, value in row.items() if name not in IDENTITY and isinstance(value, int | float)}
+        for name, value in numbers.items():
+            self._values[name].append(float(value))
+        self._log(numbers | {name: row[name] for name in ("round", "seed", "rewind_step") if name in row})
+
+    def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None:
+        length = min(len(array) for array in arrays.values())
+        for place in np.unique(np.linspace(0, length - 1, min(POINTS, length)).astype(int)) if length else ():
+            self._log(
+                {f"curve/{label}/{name}": array[place].item() for name, array in arrays.items() if name != "step"}
+                | {"curve/step": arrays["step"][place].item()}
+            )
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        if self.run is not None:
+            self._guarded(lambda: self.run.log({f"tables/{name}": self._wandb.Table(dataframe=frame)}))
+
+    def figures(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            if path.suffix == ".png" and self.run is not None:
+                self._guarded(lambda path=path: self.run.log({f"figures/{path.stem}": self._wandb.Image(str(path))}))  # type: ignore[misc]
+
+    def finish(self) -> None:
+        """The summary holds the mean of every number of an arm; a W&B sweep maximises `winning_ticket/validation_accuracy`."""
+        if self.run is not None:
+            self._guarded(lambda: self.run.summary.update({name: statistics.fmean(values) for name, values in self._values.items()}))
+        if self.run is not None:
+            self._guarded(self.run.finish)
+
+
+def _file_name(label: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_=." else "_" for letter in label)

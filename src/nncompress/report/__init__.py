@@ -1,0 +1,1 @@
+"""Tables, figures and verdicts from `results/` alone: pandas and matplotlib, never torch."""

@@ -1,0 +1,74 @@
+"""Verdicts: does the 95 % interval of a claim's statistic over seeds lie inside the bounds that the claim states?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from math import inf, nan, sqrt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from nncompress.report.declare import Claim
+from nncompress.report.records import as_written, scale_of, tidy
+
+__all__ = ["COLUMNS", "VERDICTS", "Claim", "interval", "judge", "judge_all"]
+
+COLUMNS = ("claim", "statement", "paper", "ours", "n", "ci_low", "ci_high", "scale", "verdict", "low", "high", "unit")
+VERDICTS = ("reproduced", "not reproduced", "inconclusive")
+ROUNDING = 1e-9
+"""A difference of two accuracies misses the bound it equals by about 1e-17."""
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of independent `values`; (NaN, NaN) for fewer than two, a point where they are all equal."""
+    n = len(values)
+    if n < 2:
+        return nan, nan
+    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(student.ppf((1 + confidence) / 2, n - 1)) * deviation / sqrt(n)
+    return mean - half, mean + half
+
+
+def judge(claim: Claim, records: pd.DataFrame) -> dict[str, Any]:
+    """One line of `claims/<experiment>.csv`, in the columns `COLUMNS`; numbers as stored, that is accuracies as fractions.
+
+    The verdict is 'reproduced' if the 95 % interval lies in [low, high], 'not reproduced' if it lies wholly outside, else 'inconclusive'; so it
+    is with fewer than `minimum_seeds` seeds that have a finite value. Rows of a sweep (`variant` not empty) do not count.
+    """
+    return _judge(claim, as_written(tidy(records)))
+
+
+def judge_all(claims: Sequence[Claim], records: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts on all claims about the models in `records`, in their order."""
+    rows = as_written(tidy(records))
+    models = set(rows["model"])
+    return pd.DataFrame(
+        [_judge(claim, rows) for claim in claims if not claim.models or any(_matches(claim, model) for model in models)], columns=list(COLUMNS)
+    )
+
+
+def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
+    if claim.models:
+        rows = rows[rows["model"].isin([model for model in set(rows["model"]) if _matches(claim, model)])]
+    values = pd.to_numeric(claim.statistic(rows), errors="coerce").astype(float).replace([inf, -inf], nan).dropna().to_list()
+    ci_low, ci_high = interval(values)
+    if len(values) < max(2, claim.minimum_seeds):
+        verdict = "inconclusive"
+    elif claim.low - ROUNDING <= ci_low and ci_high <= claim.high + ROUNDING:
+        verdict = "reproduced"
+    elif ci_high < claim.low - ROUNDING or ci_low > claim.high + ROUNDING:
+        verdict = "not reproduced"
+    else:
+        verdict = "inconclusive"
+    ours = float(np.mean(values)) if values else nan
+    return {
+        "claim": claim.id, "statement": claim.statement, "paper": nan if claim.paper is None else claim.paper, "ours": ours, "n": len(values),
+        "ci_low": ci_low, "ci_high": ci_high, "scale": scale_of(rows), "verdict": verdict, "low": claim.low, "high": claim.high, "unit": claim.unit,
+    }  # fmt: skip
+
+
+def _matches(claim: Claim, model: str) -> bool:
+    return any(fnmatch(model, pattern) for pattern in claim.models)

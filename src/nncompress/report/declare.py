@@ -1,0 +1,108 @@
+"""What a recipe declares about its results: claims, tables, figures. Plain descriptions that import neither pandas nor torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Unit: TypeAlias = Literal["", "%", "pp", "×", "steps"]
+"""How a number is shown: `%` and `pp` (percentage points) are stored as fractions, `×` as a plain ratio."""
+Where: TypeAlias = Mapping[str, tuple[Any, ...]]
+"""Column -> the values that count."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper that records can bear out or not.
+
+    `statistic` maps the records (one row per arm, round and seed, none of a sweep) to one value per seed, NaN or no entry where the records do
+    not hold it. The claim holds where the statistic's mean lies in [`low`, `high`]. `paper`: the published value. `models`: name patterns
+    (`conv_*`) of the models that the claim speaks of, empty for all.
+    """
+
+    id: str
+    statement: str
+    paper: float | None
+    statistic: Callable[[DataFrame], Series]
+    low: float = -inf
+    high: float = inf
+    minimum_seeds: int = 3
+    unit: Unit = ""
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Mean ± std over seeds of `metric`, one row per value of `index`, one column per value of `columns`.
+
+    `at`: show of the columns' values only those nearest to these (density: of the rounds there are). `order`: the values of `index` that are
+    shown first. `where`: the records that count. `derive`: makes the table's records from the records, for a metric or a name they lack.
+    """
+
+    name: str
+    title: str
+    metric: str
+    unit: Unit = "%"
+    index: str = "arm"
+    columns: str = "density"
+    at: tuple[float, ...] = ()
+    order: tuple[str, ...] = ()
+    where: Where = field(default_factory=dict)
+    derive: Callable[[DataFrame], DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """The numbers of `results/paper/<recipe>.csv` that the records (after `derive`) can be held against, one row each. `units`: of its metrics."""
+
+    name: str
+    title: str
+    units: Mapping[str, Unit]
+    derive: Callable[[DataFrame], DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes: `metric` on y. `where`: the rows that count here. `reference`: a horizontal line, with its label.
+
+    `zoom`: leave out the lowest tenth of the values, so that a curve's steep beginning does not press the rest flat.
+    """
+
+    metric: str
+    label: str
+    unit: Unit = ""
+    where: Where = field(default_factory=dict)
+    reference: tuple[float, str] | None = None
+    zoom: bool = False
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A figure of lines with bands: mean over seeds of each panel's metric against `x`, one line per value of `series`.
+
+    `x` = density is drawn as in the lottery-ticket papers: percent, logarithmic, dense net on the left. `order`: all values that the series may
+    have, which fixes their colours over all figures that share it. `at`: show only the series nearest to these numbers. `where`: the rows that
+    count. `baseline`: rows whose mean is a dotted horizontal line, called `baseline_label`. `band`: ± one standard deviation, or minimum to
+    maximum, over seeds. `source`: records, or learning curves with the density of their records. `x_max`: end of the x axis, as a share of its length.
+    """
+
+    name: str
+    title: str
+    panels: tuple[Panel, ...]
+    x: str = "density"
+    x_label: str = "weights remaining"
+    series: str = "arm"
+    order: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
+    where: Where = field(default_factory=dict)
+    baseline: Where = field(default_factory=dict)
+    baseline_label: str = "dense net"
+    band: Literal["std", "range"] = "std"
+    source: Literal["records", "curves"] = "records"
+    derive: Callable[[DataFrame], DataFrame] | None = None
+    x_max: float = 1.0

@@ -1,0 +1,156 @@
+"""Figures: lines with bands over seeds, in colours that colour-blind readers tell apart, the same bytes on every run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from nncompress.report.declare import Lines, Panel
+from nncompress.report.records import as_written, chosen, nearest, scale_of
+from nncompress.report.words import natural, percent, span, spoken
+
+__all__ = ["Lines", "Panel", "draw", "save"]
+
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+MARKERS = "osD^vPXh"
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10, "figure.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.color": "#E6E6E6", "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.5, "lines.markersize": 4,
+    "legend.frameon": False, "svg.hashsalt": "nncompress", "svg.fonttype": "path", "savefig.dpi": 150, "axes.formatter.useoffset": False,
+}  # fmt: skip
+TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+
+
+def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | None:
+    """Draw a declared figure from tidied records (or curves); None if there is nothing to draw."""
+    records = as_written(records)
+    rows = chosen(records if lines.source == "records" else curves, lines.where)
+    if lines.derive is not None and len(rows):
+        rows = lines.derive(rows)
+    x = "level" if lines.x == "density" else lines.x
+    if rows.empty or not {x, lines.series} <= set(rows):
+        return None
+    rows = rows[rows[x].notna() & rows[lines.series].notna()]
+    panels = [panel for panel in lines.panels if panel.metric in rows and chosen(rows, panel.where)[panel.metric].notna().any()]
+    if not panels:
+        return None
+    if lines.at:
+        rows = rows[rows[lines.series].isin(nearest(sorted(rows[lines.series].unique(), reverse=True), lines.at))]
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+        width, height = max(4.2 * len(panels), 5.0), 4.2
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
+        styles, seeds, heights = _styles(lines, rows), [], []
+        alike = len({panel.metric for panel in panels}) == 1
+        for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels), sharey=alike)), panels, strict=True):
+            seen = _draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles, records)
+            seeds += seen["count"].to_list()
+            heights = heights * alike + seen["mean"].to_list()
+            _limit(axes, panel, heights)
+        handles: dict[str, Any] = {}
+        for axes in figure.axes:
+            handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        if len(handles) > 1:
+            columns = int(width / (0.6 + 0.075 * max(map(len, handles))))  # inches: the line, and a letter
+            figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=max(1, min(len(handles), columns)))
+        figure.text(0.1 / width, 1 - 0.1 / height, lines.title, va="top", fontsize=11, fontweight="bold")
+        figure.text(0.1 / width, 1 - 0.34 / height, _caption(lines, records, seeds), va="top", fontsize=8, color="#555555")
+    return figure
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write `<stem>.png` and `<stem>.svg`, without dates."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+        figure.savefig(paths[0], metadata={"Software": None})
+        figure.set_layout_engine("none")  # the places found for the first file stand
+        figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
+    return paths
+
+
+def _draw_panel(
+    axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]], records: pd.DataFrame
+) -> pd.DataFrame:
+    """Draw the panel's lines. Returns mean and count of all their points, in the panel's unit."""
+    factor = 100 if panel.unit in ("%", "pp") else 1
+    drawn = [pd.DataFrame(columns=["mean", "count"], dtype=float)]
+    for name, style in styles.items():
+        mine = rows[(rows[lines.series] == name) & rows[panel.metric].notna()]
+        over = (mine.groupby([x, "seed"])[panel.metric].mean() * factor).groupby(x).agg(["mean", "std", "min", "max", "count"])
+        if lines.x_max < 1:
+            over = over[over.index <= lines.x_max * rows[x].max()]
+        if over.empty:
+            continue
+        label = f"{percent(name)} of weights" if lines.series == "level" else spoken(name)
+        axes.plot(over.index, over["mean"], label=label, **style)
+        low, high = (over["mean"] - over["std"], over["mean"] + over["std"]) if lines.band == "std" else (over["min"], over["max"])
+        axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)
+        drawn.append(over[["mean", "count"]])
+    base = chosen(records, lines.baseline)[panel.metric].mean() * factor if lines.baseline and panel.metric in records else np.nan
+    if np.isfinite(base):
+        axes.axhline(base, color="#444444", linestyle=":", linewidth=1.0, label=lines.baseline_label, zorder=1)
+    if panel.reference is not None:
+        axes.axhline(panel.reference[0] * factor, color="#444444", linestyle="--", linewidth=1.0, label=panel.reference[1], zorder=1)
+    if x == "level":
+        _density_axis(axes, rows["level"])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}"))
+    axes.set_xlabel(lines.x_label)
+    axes.set_title(panel.label, loc="left")
+    if panel.unit == "steps":
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    return pd.concat([frame for frame in drawn if len(frame)] or drawn)
+
+
+def _limit(axes: Axes, panel: Panel, heights: list[float]) -> None:
+    """The y range: from zero for steps and differences, without the lowest tenth of the points where the panel zooms."""
+    if panel.unit in ("steps", "pp"):
+        axes.set_ylim(bottom=min(0.0, *heights, axes.get_ylim()[0] if min(heights) < 0 else 0.0))
+    if panel.zoom:
+        floor, top = float(np.quantile(heights, 0.1)), max(heights)
+        axes.set_ylim(floor - 0.15 * (top - floor) - 1e-6, top + 0.12 * (top - floor) + 1e-6)
+
+
+def _density_axis(axes: Axes, levels: pd.Series) -> None:
+    """Percent on a logarithmic axis, dense on the left, as in Frankle & Carbin 2019."""
+    axes.set_xscale("log")
+    smallest = float(levels[levels > 0].min())
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick >= 0.7 * smallest]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(1.12, 0.9 * smallest)
+
+
+def _styles(lines: Lines, rows: pd.DataFrame) -> dict[Any, dict[str, Any]]:
+    """Series -> how its line looks. Numbers go along a sequential palette, names by their place in the declared order, others take what is free."""
+    names = list(rows[lines.series].unique())
+    if all(isinstance(name, float | int | np.number) for name in names):
+        names.sort(reverse=True)
+        shades = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, len(names)))
+        return {name: {"color": tuple(shade)} for name, shade in zip(names, shades, strict=True)}
+    known = [name for name in lines.order if name in names]
+    place = {name: lines.order.index(name) for name in known}
+    free = [i for i in range(len(OKABE_ITO)) if i not in place.values()]
+    for i, name in enumerate(sorted((n for n in names if n not in known), key=natural)):
+        place[name] = free[i % len(free)] if free else i
+    return {
+        name: {"color": OKABE_ITO[i % len(OKABE_ITO)], "marker": MARKERS[i % len(MARKERS)], "markeredgewidth": 0} for name, i in place.items()
+    }
+
+
+def _caption(lines: Lines, records: pd.DataFrame, counts: list[float]) -> str:
+    n = span([int(count) for count in counts])
+    band = "± one standard deviation" if lines.band == "std" else "minimum to maximum"
+    what = " on ".join(", ".join(spoken(value) for value in sorted(set(records[column]) - {""})) for column in ("model", "dataset"))
+    return f"{what}. Scale: {scale_of(records)}. Mean of {n} seeds, band: {band}."

@@ -1,0 +1,182 @@
+"""Tables: mean ± std over seeds, in Markdown to read, in CSV to compute with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from nncompress.report.declare import Published, Table
+from nncompress.report.records import as_written, chosen, nearest, scale_of
+from nncompress.report.words import natural, number, percent, span, spoken, with_unit
+
+__all__ = ["CSV_COLUMNS", "Laid", "Published", "Table", "lay", "ledger", "markdown", "text"]
+
+CSV_COLUMNS = ("table", "row", "column", "metric", "mean", "std", "n", "paper", "scale")
+NUMERIC = ("", *"0123456789–−∞")
+SAME_DENSITY = 0.03
+"""Two densities are one if they differ by at most this share: the papers print two or three figures."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A table ready to be printed. `cells`: tidy, in `CSV_COLUMNS`, numbers as stored. `note`: what the numbers are."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    note: str
+    cells: pd.DataFrame
+
+
+def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) -> Laid | None:
+    """Fill a declared table from tidied records and the published values; None if the records hold nothing for it."""
+    records = as_written(records)
+    if isinstance(table, Published):
+        return _beside_paper(table, records, paper)
+    records = chosen(records, table.where)
+    if table.derive is not None and len(records):
+        records = table.derive(records)
+    index, columns = _key(table.index), _key(table.columns)
+    if table.metric not in records:
+        return None
+    records = records[records[table.metric].notna() & records[index].notna() & records[columns].notna()]
+    if records.empty:
+        return None
+    shown = sorted(records[columns].unique(), reverse=columns == "level")
+    shown = nearest(shown, table.at)
+    values = records.groupby([index, columns, "seed"])[table.metric].mean().groupby([index, columns]).agg(["mean", "std", "count"])
+    names = _in_order(records[index].unique(), table.order, descending=index == "level")
+    cells, rows = [], []
+    for name in names:
+        found = {column: values.loc[(name, column)] for column in shown if (name, column) in values.index}
+        if not found:
+            continue
+        counts = [int(cell["count"]) for cell in found.values()]
+        row = [f"{_named(index, name)} (n = {span(counts)})"]
+        for column in shown:
+            if column not in found:
+                row.append("")
+                continue
+            cell = found[column]
+            published = _published(paper, records, table, {index: name, columns: column})
+            row.append(_shown(cell["mean"], cell["std"], table) + (f" (paper {number(published, table.unit)})" if published is not None else ""))
+            cells.append((table.name, name, column, table.metric, cell["mean"], cell["std"], int(cell["count"]), published, scale_of(records)))
+        rows.append(row)
+    head = [spoken(table.index), *(_named(columns, column) for column in shown)]
+    note = f"Mean ± standard deviation over n seeds; scale: {scale_of(records)}."
+    return Laid(table.title, head, rows, note, _cells(cells))
+
+
+def ledger(records: pd.DataFrame) -> Laid | None:
+    """What the results cost, by arm: training FLOPs and seconds of its own fits, and of its dearest row with all that the row stands on."""
+    records = as_written(records)
+    records = records[records["train_flops"].notna() | records["seconds"].notna()]
+    if records.empty:
+        return None
+    once = records[~records["key"].duplicated() | (records["key"] == "")]
+    rows, cells = [], []
+    for arm in [*pd.unique(records["arm"]), None]:
+        own = once if arm is None else records[records["arm"] == arm].drop_duplicates("key" if (records["key"] != "").all() else None)
+        name = "all, shared fits once" if arm is None else spoken(arm)
+        numbers = [own["train_flops"].sum(), own["seconds"].sum() / 3600, own["total_flops"].max(), own["total_seconds"].max() / 3600]
+        rows.append([name, str(len(own)), f"{numbers[0]:.2e}", f"{numbers[1]:.2f}", _flops(numbers[2]), number(numbers[3], "×")])
+        for metric, value in zip(("train_flops", "hours", "largest_total_flops", "largest_total_hours"), numbers, strict=True):
+            cells.append(("ledger", "all" if arm is None else arm, "", metric, value, None, len(own), None, scale_of(records)))
+    head = ["arm", "fits", "training FLOPs", "hours", "FLOPs of one row with all before it, at most", "hours of one such row"]
+    devices = ", ".join(sorted(set(records["device"]) - {""})) or "unknown device"
+    return Laid("Compute", head, rows, f"On {devices}; scale: {scale_of(records)}.", _cells(cells))
+
+
+def markdown(table: Laid) -> str:
+    """The table as a section of Markdown."""
+    return f"## {table.title}\n\n{pipes(table.head, table.rows)}\n\n{table.note}\n"
+
+
+def pipes(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: columns of numbers to the right."""
+    rows = list(rows)
+    rule = ["--:" if all(row[i][:1] in NUMERIC for row in rows) else "---" for i in range(len(head))]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [head, rule, *rows])
+
+
+def text(table: Laid) -> str:
+    """The table for a terminal."""
+    widths = [max(len(row[i]) for row in [table.head, *table.rows]) for i in range(len(table.head))]
+    lines = ["  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in [table.head, *table.rows]]  # fmt: skip
+    return "\n".join([table.title, *(line.rstrip() for line in lines), table.note])
+
+
+def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) -> Laid | None:
+    if records.empty or paper.empty:
+        return None
+    if table.derive is not None:
+        records = table.derive(records)
+    rows, cells = [], []
+    for line in paper[paper["model"].isin(set(records["model"]))].to_dict("records"):
+        metric, arm, density = line["metric"], line["arm"], line["density"]
+        if metric not in table.units or metric not in records:
+            continue
+        mine = records[(records["arm"] == arm) & records[metric].notna()]
+        if pd.notna(density):
+            mine = mine[_near(mine["level"], density)]
+        values = mine.groupby("seed")[metric].mean()
+        if values.empty:
+            continue
+        unit = table.units[metric]
+        deviation = f" ± {number(values.std(), unit)}" if len(values) > 1 else ""
+        ours = f"{number(values.mean(), unit)}{deviation}"
+        place = percent(density) if pd.notna(density) else ""
+        rows.append([line["note"], spoken(arm), place, with_unit(line["value"], unit), ours, str(len(values)), line["source"]])
+        cells.append((table.name, arm, density, metric, values.mean(), values.std(), len(values), line["value"], scale_of(mine)))
+    if not rows:
+        return None
+    head = ["what", "arm", "weights remaining", "paper", "ours", "n", "source"]
+    note = f"Ours: mean ± standard deviation over n seeds; scale: {scale_of(records)}."
+    return Laid(table.title, head, rows, note, _cells(cells))
+
+
+def _cells(cells: list[tuple[object, ...]]) -> pd.DataFrame:
+    numbers = {"mean": float, "std": float, "paper": float, "n": int}
+    return pd.DataFrame(cells, columns=list(CSV_COLUMNS)).astype(numbers)
+
+
+def _shown(mean: float, deviation: float, table: Table) -> str:
+    return number(mean, table.unit) + (f" ± {number(deviation, table.unit)}" if pd.notna(deviation) else "")
+
+
+def _flops(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.2e}"
+
+
+def _key(column: str) -> str:
+    return "level" if column == "density" else column
+
+
+def _named(column: str, value: object) -> str:
+    return percent(float(str(value))) if column == "level" else spoken(f"{value:g}" if isinstance(value, float) else value)
+
+
+def _in_order(values: Iterable[object], order: tuple[str, ...], *, descending: bool) -> list[object]:
+    first = [value for value in order if value in set(values)]
+    return first + sorted((value for value in values if value not in first), key=natural, reverse=descending)
+
+
+def _near(levels: pd.Series, density: float) -> pd.Series:
+    return (levels / density - 1).abs() <= SAME_DENSITY
+
+
+def _published(paper: pd.DataFrame, records: pd.DataFrame, table: Table, place: dict[str, object]) -> float | None:
+    """The paper's value of a cell, where it gives one."""
+    if paper.empty:
+        return None
+    rows = paper[(paper["metric"] == table.metric) & paper["model"].isin(set(records["model"]))]
+    for column, value in place.items():
+        if column == "level":
+            rows = rows[_near(rows["density"], float(str(value)))]
+        elif column in rows:
+            rows = rows[rows[column] == value]
+        else:
+            return None
+    return None if rows.empty else float(rows["value"].iloc[0])

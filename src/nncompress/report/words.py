@@ -1,0 +1,66 @@
+"""Names and numbers as people read them."""
+
+from __future__ import annotations
+
+from math import isinf, isnan
+from typing import Any
+
+from nncompress.report.declare import Unit
+
+SPELLED = {
+    "one_shot": "one-shot",
+    "learning_rate_rewinding": "learning-rate rewinding",
+    "fine_tuning": "fine-tuning",
+    "random_reinit": "random reinit",
+    "float32": "winning ticket in float32",
+    "lenet_300_100": "LeNet-300-100",
+    "lenet_5": "LeNet-5",
+    "conv_2": "Conv-2",
+    "conv_4": "Conv-4",
+    "conv_6": "Conv-6",
+    "mlp": "MLP",
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+}
+DIGITS: dict[str, int] = {"%": 2, "pp": 2, "×": 2, "steps": 0}
+
+
+def spoken(name: object) -> str:
+    """A column's or an arm's name in words: 'winning ticket'."""
+    return SPELLED.get(str(name), str(name).replace("_", " "))
+
+
+def number(value: float | None, unit: Unit, *, signed: bool = False) -> str:
+    """The value in its unit, without the unit's name: percent and percentage points times 100; '–' where there is none."""
+    if value is None or isnan(value):
+        return "–"
+    if isinf(value):
+        return "∞" if value > 0 else "−∞"
+    value = 100 * value if unit in ("%", "pp") else value
+    text = f"{value:{'+' if signed else ''}.{DIGITS[unit]}f}" if unit in DIGITS else f"{value:{'+' if signed else ''}.4g}"
+    return "0" if text in ("-0", "+0") else text.replace("-", "−")
+
+
+def with_unit(value: float | None, unit: Unit) -> str:
+    """The value and the name of its unit: '0.30 pp', '2.51×'."""
+    text = number(value, unit)
+    return text if text == "–" or not unit else text + ("×" if unit == "×" else f" {unit}")
+
+
+def percent(density: float) -> str:
+    """A density as the papers print it, three figures: '21.1 %'."""
+    return f"{100 * density:.3g} %"
+
+
+def span(values: list[int]) -> str:
+    """'5' if all are equal, else '3–5'."""
+    return str(values[0]) if min(values) == max(values) else f"{min(values)}–{max(values)}"
+
+
+def natural(name: object) -> tuple[Any, ...]:
+    """Sorting key by which 'step 500' comes before 'step 1000', and numbers before words."""
+    if isinstance(name, int | float):
+        return ((0, name, ""),)
+    return tuple((1, int(word), "") if word.isdigit() else (2, 0, word) for word in str(name).split())

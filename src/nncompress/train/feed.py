@@ -1,0 +1,46 @@
+"""Batches of all replicates, gathered whole from tensors on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nncompress.data import Splits, augment, batch_indices, scale
+from nncompress.types import Augmentation, Dataset, Training
+
+
+class Feed:
+    """Training batches for R replicates, each in the order of its own seed; under several processes, this process's share of each batch."""
+
+    def __init__(
+        self, splits: Splits, dataset: Dataset, training: Training, seeds: Sequence[int], dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.splits, self.dataset, self.training, self.seeds, self.dtype, self.device = (
+            splits,
+            dataset,
+            training,
+            list(seeds),
+            dtype,
+            device,
+        )
+        self.labels = splits.train_y.to(device)
+        images = splits.train_x.to(device)
+        self.augmented = dataset.augmentation != Augmentation()
+        # Without augmentation the inputs are scaled once, and a batch is a single gather.
+        self.images = images if self.augmented else scale(images, splits, dataset.scaling, dtype)
+
+    def batches(self, first_step: int, last_step: int, rank: int = 0, world: int = 1) -> Iterator[dict[str, Tensor]]:
+        """One batch a step, x (R, B, C, H, W) and y (R, B), for the updates first_step .. last_step - 1."""
+        size, examples = self.training.batch_size, len(self.labels)
+        orders = np.stack([batch_indices(seed, first_step, last_step, examples, size) for seed in self.seeds], axis=1)  # (steps, R, B)
+        indices = torch.as_tensor(orders[:, :, rank::world]).to(self.device)
+        for offset, index in enumerate(indices):
+            images = self.images.index_select(0, index.reshape(-1)).unflatten(0, index.shape)
+            if self.augmented:
+                step = first_step + offset
+                changed = [augment(x, self.dataset.augmentation, seed, step) for x, seed in zip(images, self.seeds, strict=True)]
+                images = scale(torch.stack(changed), self.splits, self.dataset.scaling, self.dtype)
+            yield {"x": images, "y": self.labels.index_select(0, index.reshape(-1)).view(index.shape)}

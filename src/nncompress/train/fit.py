@@ -1,0 +1,223 @@
+"""Fits: R replicates in, weights and metrics out, through the one Trainer. The only file that creates a Trainer."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from nncompress.data import Splits, load
+from nncompress.models import build, multiply_accumulates, output_layer
+from nncompress.train.callbacks import Checkpoint, Clock, Progress
+from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
+from nncompress.train.learner import Learner
+from nncompress.train.objective import HardLabels, System
+from nncompress.types import Dataset, MaskArrays, Model, Training, Weights
+
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how to compute. Nothing here changes a result beyond rounding. `trainer`: passed on to Lightning's Trainer."""
+
+    data_dir: Path
+    device: str = "cpu"
+    threads: int = 1
+    checkpoint_seconds: float = 30.0
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the replicates of a stack share: model, data, training, and the steps first .. last of its schedule."""
+
+    model: Model
+    dataset: Dataset
+    training: Training
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """What one replicate has of its own. `state`: (arrays, meta) of an interrupted fit to go on from, as `Checkpoint` hands out."""
+
+    label: str
+    seed: int
+    start: Weights
+    mask: MaskArrays = field(default_factory=dict)
+    state: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """`seconds`: this replicate's share of the wall time of its stack."""
+
+    weights: dict[str, np.ndarray]
+    curves: dict[str, np.ndarray]
+    metrics: dict[str, float]
+    seconds: float
+
+
+@lru_cache(maxsize=4)
+def splits(dataset: Dataset, data_dir: Path) -> Splits:
+    return load(dataset, data_dir)
+
+
+def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Learner:
+    """The learner of a stack, before its first or continued step."""
+    net = build(task.model)
+    output = output_layer(net)
+    bf16 = task.training.precision == "bf16-mixed"
+    low = {name for name, _ in net.named_parameters() if not name.startswith(f"{output}.")} if bf16 else set()
+    compact_below = 0.0 if task.training.max_norm is not None else COMPACT_BELOW
+    starts = [replicate.state[0] if replicate.state else replicate.start for replicate in replicates]
+    starts = [
+        {name: start[f"weights/{name}"] for name in r.start} if r.state else r.start for r, start in zip(replicates, starts, strict=True)
+    ]
+    constraint = constrain(starts, [replicate.mask for replicate in replicates], low, compact_below)
+    system = System(net, HardLabels()).to(runtime.device)
+    labels, seeds = [replicate.label for replicate in replicates], [replicate.seed for replicate in replicates]
+    span = (task.first_step, task.last_step)
+    made = Learner(system, constraint, task.training, task.dataset, splits(task.dataset, runtime.data_dir), seeds, span, labels)
+    if all(replicate.state for replicate in replicates):
+        made.resume([replicate.state for replicate in replicates if replicate.state])
+    return made
+
+
+def fit(
+    task: Task,
+    replicates: Sequence[Replicate],
+    runtime: Runtime,
+    on_steps: Callable[[int], None] | None = None,
+    on_checkpoint: Callable[[list[tuple[dict[str, np.ndarray], dict[str, Any]]]], None] | None = None,
+) -> list[Trained]:
+    """Train the replicates together and measure each.
+
+    Args:
+        on_steps: called with the optimiser steps done since the last call.
+        on_checkpoint: called every `checkpoint_seconds` with one state per replicate, to hand back as `Replicate.state`.
+
+    Raises: UserError when a replicate's loss is not finite; ValueError when model and data do not fit.
+    """
+    torch.set_num_threads(runtime.threads)
+    resumable = {r.state[1]["step"] for r in replicates if r.state} if all(r.state for r in replicates) else set()
+    if len(resumable) != 1:  # replicates interrupted at different steps cannot go on together: begin again
+        replicates = [Replicate(r.label, r.seed, r.start, r.mask) for r in replicates]
+    made = learner(task, replicates, runtime)
+    made.to(runtime.device)
+    if made.step < made.last_step:
+        callbacks: list[pl.Callback] = [Clock()]
+        if on_steps is not None:
+            on_steps(made.step - made.first_step)
+            callbacks.append(Progress(on_steps))
+        if on_checkpoint is not None:
+            callbacks.append(Checkpoint(runtime.checkpoint_seconds, on_checkpoint))
+        trainer(runtime, callbacks).fit(made)
+    made.to(runtime.device)
+    return measure(made, task)
+
+
+def trainer(runtime: Runtime, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """The one Trainer. One epoch is one fit, one Lightning step a block of optimiser steps."""
+    accelerator = "gpu" if runtime.device.startswith("cuda") else "cpu"
+    settings: dict[str, Any] = {
+        "accelerator": accelerator, "devices": 1, "max_epochs": 1, "logger": False, "callbacks": callbacks, "enable_checkpointing": False,
+        "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0, "log_every_n_steps": 1_000_000, "use_distributed_sampler": False,
+    }  # fmt: skip
+    return pl.Trainer(**{**settings, **runtime.trainer})
+
+
+def measure(made: Learner, task: Task) -> list[Trained]:
+    """The metrics of every replicate after its last step and at its early-stopping step. The test split is read here and nowhere else."""
+    began = time.perf_counter()
+    data, constraint = made.splits, made.constraint
+    ends = {split: made.evaluate(getattr(data, f"{split}_x"), getattr(data, f"{split}_y")) for split in ("train", "validation", "test")}
+    weights = constraint.layout.unflatten(constraint.dense(constraint.latent))
+    at_best = made.at(made.best, lambda: made.evaluate(data.test_x, data.test_y))
+    steps = task.last_step - task.first_step
+    flops = (
+        6.0 * multiply_accumulates(task.model) * task.training.batch_size * steps
+    )  # forward 2 per multiply-accumulate, backward twice that
+    seconds = (made.seconds + time.perf_counter() - began) / len(made.seeds)
+    trained = []
+    for r in range(len(made.seeds)):
+        metrics = {"steps": steps, "train_flops": flops}
+        for split, (loss, accuracy) in ends.items():
+            metrics |= {f"{split}_loss": loss[r], f"{split}_accuracy": accuracy[r]}
+        metrics |= {"early_stop_step": made.best_step[r], "early_stop_validation_loss": made.best_loss[r]}
+        metrics |= {"early_stop_loss": at_best[0][r], "early_stop_accuracy": at_best[1][r]}
+        curves = {
+            "step": np.array([step for step, _, _ in made.curve], np.int32),
+            "validation_loss": np.array([loss[r] for _, loss, _ in made.curve], np.float32),
+            "validation_accuracy": np.array([accuracy[r] for _, _, accuracy in made.curve], np.float32),
+        }
+        trained.append(Trained(weights[r], curves, metrics, seconds))
+    return trained
+
+
+def interpolate(
+    model: Model, dataset: Dataset, training: Training, first: Weights, second: Weights, points: int, runtime: Runtime
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Errors of the nets alpha W1 + (1 - alpha) W2 for `points` values of alpha in [0, 1] (Frankle et al. 2020, sec. 2).
+
+    Returns: curves `alpha, test_error, train_error` (points,) and metrics `instability` (test) and `train_instability`: the largest error on the
+    line minus the mean of the two ends' errors.
+    """
+    torch.set_num_threads(runtime.threads)
+    alphas = np.linspace(0, 1, points)
+    errors: dict[str, list[float]] = {"test": [], "train": []}
+    for group in np.array_split(alphas, max(1, points // 10)):
+        line = [{name: (a * first[name] + (1 - a) * second[name]).astype(np.float32) for name in first} for a in group]
+        made = learner(Task(model, dataset, training, 0, 1), [Replicate("interpolation", 0, weights) for weights in line], runtime)
+        made.to(runtime.device)
+        for split, found in errors.items():
+            found += [1 - a for a in made.evaluate(getattr(made.splits, f"{split}_x"), getattr(made.splits, f"{split}_y"))[1]]
+    metrics = {
+        name: max(errors[split]) - (errors[split][0] + errors[split][-1]) / 2
+        for split, name in (("test", "instability"), ("train", "train_instability"))
+    }
+    return {"alpha": alphas, **{f"{split}_error": np.array(found) for split, found in errors.items()}}, metrics
+
+
+def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime, steps: int = 40) -> float:
+    """Seconds that one optimiser step of the stack takes here, its share of evaluation included; measured over a few steps after a warm-up."""
+    torch.set_num_threads(runtime.threads)
+    made = learner(task, replicates, runtime)
+    made.to(runtime.device)
+    for count in (steps // 4 + 1, steps):  # the first is a warm-up
+        made.step, made.seconds = made.first_step, 0.0
+        made.last_step = made.first_step + count
+        trainer(runtime, [Clock()]).fit(made)
+    began = time.perf_counter()
+    made.evaluate(*made._validation)
+    evaluation = time.perf_counter() - began
+    blocks = len(made.curve[-1:])
+    return max(made.seconds - blocks * evaluation, 0.0) / steps + evaluation / task.training.evaluate_every
+
+
+__all__ = [
+    "Free",
+    "Replicate",
+    "Runtime",
+    "Task",
+    "Trained",
+    "fit",
+    "interpolate",
+    "learner",
+    "measure",
+    "splits",
+    "time_per_step",
+    "trainer",
+]

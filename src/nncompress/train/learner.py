@@ -1,0 +1,249 @@
+"""The one LightningModule: R stacked replicates of a system, moved by blocks of optimiser steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+from torch.utils.data import DataLoader
+
+from nncompress.data import Splits, scale
+from nncompress.errors import UserError
+from nncompress.models import output_layer
+from nncompress.models.layers import Dropout
+from nncompress.train.callbacks import State
+from nncompress.train.constraint import Free
+from nncompress.train.feed import Feed
+from nncompress.train.objective import System
+from nncompress.train.schedule import learning_rate_at
+from nncompress.types import Dataset, Training
+
+Result = TypeVar("Result")
+CHUNK = 1000
+"""Examples that are evaluated at once."""
+
+
+class Learner(pl.LightningModule):
+    """Trains R replicates that share a system and differ in weights, masks and batch order.
+
+    A Lightning step is a block of optimiser steps, up to the next evaluation, so that the loop around it costs nothing beside tiny nets.
+    """
+
+    best: Tensor
+
+    def __init__(
+        self,
+        system: System,
+        constraint: Free,
+        training: Training,
+        dataset: Dataset,
+        splits: Splits,
+        seeds: list[int],
+        span: tuple[int, int],
+        labels: list[str],
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.constraint = constraint
+        self._system = [system]  # in a list: its own parameters are only a template for `functional_call`
+        self.training_spec, self.dataset, self.splits, self.seeds, self.labels = training, dataset, splits, seeds, labels
+        self.first_step, self.last_step = span
+        self.step = self.first_step
+        self.seconds = 0.0
+        self.dtype_in = torch.bfloat16 if constraint.layout.low else torch.float32
+        self.curve: list[tuple[int, list[float], list[float]]] = []  # (step, validation loss, validation accuracy) of each replicate
+        replicates = len(seeds)
+        self.best_loss = [math.inf] * replicates
+        self.best_step = [self.first_step] * replicates
+        self.register_buffer("best", constraint.latent.detach().clone())
+        self._moments: dict[str, Tensor] = {}
+        self._output = f"{output_layer(system.net)}.weight"
+        self._dropouts = [(f"net.{name}.keep", module) for name, module in system.net.named_modules() if isinstance(module, Dropout)]
+
+    # -- what is computed ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def system(self) -> System:
+        return self._system[0]
+
+    def _stacked(
+        self, function: Callable[[dict[str, Tensor], Any], Any], parameters: dict[str, Tensor], argument: Any, shared: bool
+    ) -> Any:
+        """`function(parameters, argument)` for each replicate. One replicate alone is computed without `vmap`."""
+        if self.constraint.layout.replicates > 1:
+            return vmap(function, in_dims=(0, None if shared else 0))(parameters, argument)
+        single = {name: tensor[0] for name, tensor in parameters.items()}
+        argument = argument if shared else {name: tensor[0] for name, tensor in argument.items()}
+        result = function(single, argument)
+        return {name: value.unsqueeze(0) for name, value in result.items()} if isinstance(result, dict) else result.unsqueeze(0)
+
+    def losses(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        """The named losses of each replicate on its batch, (R,) each."""
+        parameters = {f"net.{name}": leaf for name, leaf in self.constraint.effective.items()}
+        parameters |= self._kept_units(batch["y"].shape[1], step)
+        result: dict[str, Tensor] = self._stacked(lambda p, b: functional_call(self.system, p, (b,)), parameters, batch, shared=False)
+        return result
+
+    def _kept_units(self, batch_size: int, step: int) -> dict[str, Tensor]:
+        """Dropout's kept units for this step, drawn from (seed, step, place) on the host, so that they depend on nothing else."""
+        kept = {}
+        for place, (name, module) in enumerate(self._dropouts):
+            units = []
+            for seed in self.seeds:
+                generator = torch.Generator().manual_seed(((seed * 1_000_003 + step) * 31 + place) % (2**63))
+                units.append(torch.rand(batch_size, module.features, generator=generator) >= module.p)
+            kept[name] = (torch.stack(units).float() / (1 - module.p)).to(self.device)
+        return kept
+
+    def inputs(self, images: Tensor) -> Tensor:
+        """What the nets see of uint8 images (N, C, H, W), on the device."""
+        return scale(images.to(self.device), self.splits, self.dataset.scaling, self.dtype_in)
+
+    @torch.no_grad()
+    def evaluate(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
+        """Mean cross-entropy and accuracy of each replicate on images (N, C, H, W), uint8 or already `inputs`."""
+        parameters = self.constraint.effective
+        totals = torch.zeros(2, self.constraint.layout.replicates, device=self.device)
+        for first in range(0, len(labels), CHUNK):
+            chunk = images[first : first + CHUNK]
+            x = self.inputs(chunk) if chunk.dtype == torch.uint8 else chunk
+            y = labels[first : first + CHUNK].to(self.device)
+            logits = self._stacked(lambda p, b: functional_call(self.system.net, p, (b,)), parameters, x, shared=True).float()
+            losses = -logits.log_softmax(-1).gather(2, y.expand(logits.shape[0], -1).unsqueeze(2)).squeeze(2)
+            totals += torch.stack([losses.sum(1), (logits.argmax(-1) == y).sum(1).float()])
+        loss, accuracy = (totals / len(labels)).tolist()
+        return loss, accuracy
+
+    # -- the loop --------------------------------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        spec, parameters = self.training_spec, [self.constraint.latent]
+        if spec.optimizer == "adam":
+            return torch.optim.Adam(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
+        return torch.optim.SGD(parameters, lr=spec.learning_rate, momentum=spec.momentum, weight_decay=spec.weight_decay, fused=True)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The blocks still to do: (first step, last step), each up to the next evaluation."""
+        every = self.training_spec.evaluate_every
+        bounds = [*range(self.step, self.last_step, every), self.last_step] if self.step % every == 0 else []
+        if not bounds:
+            bounds = [self.step, *range(self.step // every * every + every, self.last_step, every), self.last_step]
+        return DataLoader([(a, b) for a, b in zip(bounds, bounds[1:]) if b > a], batch_size=None)  # type: ignore[arg-type]
+
+    def on_fit_start(self) -> None:
+        self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device)
+        self._validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
+
+    def training_step(self, block: tuple[int, int], _: int) -> None:
+        first, last = block
+        optimizer = self.trainer.optimizers[0]
+        total = torch.zeros(len(self.seeds), device=self.device)
+        for step, batch in zip(range(first, last), self.feed.batches(first, last, self.global_rank, self.trainer.world_size), strict=True):
+            loss = self.losses(batch, step)["loss"]
+            self.constraint.pull(torch.autograd.grad(loss.sum(), self.constraint.leaves))
+            if self.trainer.world_size > 1:  # one flat gradient: one message between the processes
+                self.constraint.gradient.copy_(self.all_gather(self.constraint.gradient).mean(0))
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate_at(self.training_spec, step)
+            optimizer.step()
+            if self.training_spec.max_norm is not None:
+                self._bound_norms(self.training_spec.max_norm)
+            self.constraint.push()
+            total += loss.detach()
+        self.step = last
+        self._stop_if_diverged(total, last)
+        if len(self._validation[1]):
+            self._early_stop(*self.evaluate(*self._validation))
+
+    def _early_stop(self, loss: list[float], accuracy: list[float]) -> None:
+        """Keep each replicate's weights at the minimum of its validation loss (Frankle & Carbin 2019: the early-stopping iteration)."""
+        self.curve.append((self.step, loss, accuracy))
+        improved = [new < best for new, best in zip(loss, self.best_loss, strict=True)]
+        if any(improved):
+            self.best_loss = [min(pair) for pair in zip(loss, self.best_loss, strict=True)]
+            self.best_step = [self.step if better else old for better, old in zip(improved, self.best_step, strict=True)]
+            better = torch.tensor(improved, device=self.device)[self.constraint.owner]
+            self.best = torch.where(better, self.constraint.latent.detach(), self.best)
+
+    def _stop_if_diverged(self, total: Tensor, step: int) -> None:
+        for label, value in zip(self.labels, total.tolist(), strict=True):
+            if not math.isfinite(value):
+                rate = learning_rate_at(self.training_spec, step - 1)
+                raise UserError(f"{label}: the loss is {value} by step {step} at learning rate {rate:g}; lower training.learning_rate")
+
+    @torch.no_grad()
+    def _bound_norms(self, bound: float) -> None:
+        """Scale the incoming weights of each hidden unit down to an L2 norm of at most `bound` (Hinton et al. 2012)."""
+        for name, weight in self.constraint.layout.views(self.constraint.latent.detach()).items():
+            if name.endswith("weight") and name != self._output:
+                norms = weight.flatten(2).norm(dim=2).clamp_min(1e-12)
+                weight.mul_((bound / norms).clamp_max(1.0).view(*norms.shape, *[1] * (weight.dim() - 2)))
+
+    def at(self, latent: Tensor, function: Callable[[], Result]) -> Result:
+        """`function()` with other latent weights put in for the time of the call."""
+        current = self.constraint.latent.detach().clone()
+        with torch.no_grad():
+            self.constraint.latent.copy_(latent)
+            self.constraint.push()
+            try:
+                return function()
+            finally:
+                self.constraint.latent.copy_(current)
+                self.constraint.push()
+
+    # -- what a continued fit needs --------------------------------------------------------------------------------------------------------
+
+    def states(self, optimizer: torch.optim.Optimizer) -> list[State]:
+        """For each replicate its arrays (weights, best weights, the optimiser's moments) and plain values, enough to go on exactly."""
+        constraint = self.constraint
+        flats = {"weights": constraint.latent, "best": self.best}
+        flats |= {name: value for name, value in optimizer.state[constraint.latent].items() if value.shape == constraint.latent.shape}
+        by_kind = {kind: constraint.layout.unflatten(constraint.dense(flat)) for kind, flat in flats.items()}
+        states = []
+        for r in range(len(self.seeds)):
+            arrays = {f"{kind}/{name}": array for kind, replicates in by_kind.items() for name, array in replicates[r].items()}
+            meta = {
+                "step": self.step,
+                "seconds": self.seconds / len(self.seeds),
+                "best_loss": self.best_loss[r],
+                "best_step": self.best_step[r],
+            }
+            states.append((arrays, {**meta, "curve": [(step, loss[r], accuracy[r]) for step, loss, accuracy in self.curve]}))
+        return states
+
+    def resume(self, states: Sequence[State]) -> None:
+        """Go on from `states`. The weights are already in the constraint; the moments wait for the optimiser."""
+        metas, layout = [meta for _, meta in states], self.constraint.layout
+
+        def latent(kind: str) -> Tensor:
+            arrays = [{name: found[f"{kind}/{name}"] for name in layout.shapes} for found, _ in states]
+            return self.constraint.latent_of(layout.flatten(arrays)).to(self.constraint.latent.device)
+
+        kinds = {name.split("/")[0] for name in states[0][0]} - {"weights", "best"}
+        self._moments = {kind: latent(kind) for kind in sorted(kinds)}
+        self.best = latent("best")
+        self.step, self.seconds = metas[0]["step"], sum(meta["seconds"] for meta in metas)
+        self.best_loss, self.best_step = [meta["best_loss"] for meta in metas], [meta["best_step"] for meta in metas]
+        curves = zip(*(meta["curve"] for meta in metas), strict=True)
+        self.curve = [(entries[0][0], [e[1] for e in entries], [e[2] for e in entries]) for entries in curves]
+
+    def on_train_start(self) -> None:
+        if self._moments:
+            taken = torch.tensor(float(self.step - self.first_step), device=self.device)
+            moments = {name: value.to(self.device) for name, value in self._moments.items()}
+            self.trainer.optimizers[0].state[self.constraint.latent] = {"step": taken, **moments}
+            self._moments = {}
+
+    _PROGRESS = ("step", "seconds", "curve", "best_loss", "best_step")
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._PROGRESS}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)

@@ -1,0 +1,30 @@
+"""Seam one, the objective: what is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+Batch = Mapping[str, Tensor]
+"""`x` (B, C, H, W) scaled inputs, `y` (B,) class indices, and whatever else an objective asks for."""
+
+
+class HardLabels(nn.Module):
+    """Mean cross-entropy of the logits with the labels, in float32."""
+
+    def forward(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": functional.cross_entropy(net(batch["x"]).float(), batch["y"])}
+
+
+class System(nn.Module):
+    """A net and its objective: one module from a batch to its losses, so that replicates of the whole can be stacked."""
+
+    def __init__(self, net: nn.Module, objective: nn.Module) -> None:
+        super().__init__()
+        self.net, self.objective = net, objective
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.objective(self.net, batch)
+        return losses

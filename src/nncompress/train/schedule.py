@@ -1,0 +1,22 @@
+"""Learning rates over steps."""
+
+from __future__ import annotations
+
+import math
+
+from nncompress.types import Training
+
+
+def learning_rate_at(training: Training, step: int) -> float:
+    """Learning rate of the update that follows `step` updates, 0 <= step < training.steps.
+
+    The schedule runs over the whole training; during the first `warmup` steps its value is multiplied by (step + 1) / warmup.
+    """
+    rate = training.learning_rate
+    if training.schedule == "linear":
+        rate *= 1 - step / training.steps
+    elif training.schedule == "cosine":
+        rate *= (1 + math.cos(math.pi * step / training.steps)) / 2
+    elif training.schedule == "step":
+        rate *= training.decay ** sum(step >= milestone for milestone in training.milestones)
+    return rate * min(1.0, (step + 1) / training.warmup) if training.warmup else rate

@@ -1,0 +1,262 @@
+"""Wherever a data set comes from, it is the same arrays; whatever is wrong with it, one line says so."""
+
+import gzip
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nncompress.data import DATASETS, load
+from nncompress.data.sources import Arrays, Known, fingerprint, read
+from nncompress.errors import UserError
+from nncompress.types import Dataset
+
+GREY = Known((1, 4, 5), 60, 20, 10)
+COLOUR = Known((3, 4, 5), 60, 20, 10)
+
+
+def arrays_of(known, seed=0):
+    channels, *size = known.shape
+    image = tuple(size) if channels == 1 else (*size, channels)
+    generator = np.random.default_rng(seed)
+    found = {"classes": np.array([str(label) for label in range(known.classes)])}
+    for part, count in (("train", known.train), ("test", known.test)):
+        found[f"{part}_x"] = generator.integers(0, 256, (count, *image)).astype(np.uint8)
+        found[f"{part}_y"] = (np.arange(count) % known.classes).astype(np.uint8)
+    return found
+
+
+@pytest.fixture
+def shapes(monkeypatch):
+    monkeypatch.setitem(DATASETS, "grey", GREY)
+    monkeypatch.setitem(DATASETS, "colour", COLOUR)
+
+
+def write(folder, name, **changed):
+    arrays = {**arrays_of(DATASETS[name]), **changed}
+    np.savez(folder / f"{name}.npz", **{key: array for key, array in arrays.items() if array is not None})
+    return arrays
+
+
+def pairs(images, labels):
+    """What a split holds, whatever its order."""
+    return sorted((image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True))
+
+
+def message(name, folder):
+    with pytest.raises(UserError) as caught:
+        read(name, folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["grey", "colour"])
+def test_an_npz_is_read_whole_with_channels_first(shapes, tmp_path, name):
+    written = write(tmp_path, name)
+    arrays, classes, source = read(name, tmp_path)
+    first = written["train_x"][:, None] if name == "grey" else written["train_x"].transpose(0, 3, 1, 2)
+    assert arrays.train_x.shape == (60, *DATASETS[name].shape) and arrays.train_x.dtype == np.uint8
+    assert arrays.train_y.dtype == np.int64 and classes == 10 and source.endswith(f"{name}.npz")
+    assert pairs(arrays.train_x, arrays.train_y) == pairs(first, written["train_y"])
+    assert len(arrays.test_y) == 20
+
+
+def test_the_order_of_the_file_does_not_matter(shapes, tmp_path):
+    written = write(tmp_path, "colour")
+    written["train_x"][7] = written["train_x"][8]  # the same picture under two labels
+    np.savez(tmp_path / "colour.npz", **written)
+    arrays, _, _ = read("colour", tmp_path)
+    order = np.random.default_rng(1).permutation(60)
+    np.savez(tmp_path / "colour.npz", **{**written, "train_x": written["train_x"][order], "train_y": written["train_y"][order]})
+    shuffled, _, _ = read("colour", tmp_path)
+    assert fingerprint(arrays) == fingerprint(shuffled)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, shuffled, strict=True))
+
+
+def test_the_canonical_order_is_mixed_over_labels(shapes, tmp_path):
+    images = np.repeat(np.arange(60, dtype=np.uint8), 20).reshape(60, 4, 5)  # sorting alone would give the classes one after the other
+    write(tmp_path, "grey", train_x=images, train_y=np.arange(60, dtype=np.uint8) // 6)
+    labels = read("grey", tmp_path)[0].train_y
+    assert len(set(labels[:15])) > 4
+
+
+def test_altered_content_is_refused(shapes, tmp_path, monkeypatch):
+    written = write(tmp_path, "grey")
+    digest = fingerprint(read("grey", tmp_path)[0])
+    monkeypatch.setitem(DATASETS, "grey", replace(GREY, sha256=digest))
+    read("grey", tmp_path)
+    written["test_x"][3, 2, 1] ^= 1
+    np.savez(tmp_path / "grey.npz", **written)
+    assert "SHA-256" in message("grey", tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 100, -100, -1])
+def test_a_truncated_npz_is_refused(shapes, tmp_path, kept):
+    write(tmp_path, "grey")
+    path = tmp_path / "grey.npz"
+    path.write_bytes(path.read_bytes()[:kept])
+    assert str(path) in message("grey", tmp_path)
+
+
+def test_a_flipped_byte_is_found_by_the_checksum_of_the_file(shapes, tmp_path):
+    write(tmp_path, "grey")
+    path = tmp_path / "grey.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 255
+    path.write_bytes(content)
+    assert "cannot be read" in message("grey", tmp_path)
+
+
+def test_a_file_that_is_no_npz_is_refused(shapes, tmp_path):
+    (tmp_path / "grey.npz").write_text("<html>not found</html>")
+    assert "cannot be read" in message("grey", tmp_path)
+    with (tmp_path / "grey.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    assert "cannot be read" in message("grey", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"train_y": None}, "no array 'train_y'"),
+        ({"train_x": np.zeros((59, 4, 5), np.uint8)}, "train_x has the shape (59, 4, 5), expected (60, 4, 5)"),
+        ({"train_x": np.zeros((60, 4, 5, 3), np.uint8)}, "train_x has the shape"),
+        ({"test_y": np.zeros(21, np.uint8)}, "test_y has the shape (21,)"),
+        ({"train_x": np.zeros((60, 4, 5), np.float32)}, "train_x holds float32, expected uint8"),
+        ({"train_y": np.zeros(60, np.float32)}, "train_y holds float32, expected integers"),
+        ({"train_y": np.full(60, 10, np.uint8)}, "labels from 10 to 10, expected 0 to 9"),
+        ({"test_y": np.full(20, -1, np.int8)}, "labels from -1 to -1"),
+        ({"train_y": np.array([None] * 60)}, "cannot be read"),
+    ],
+)
+def test_a_wrong_array_is_named(shapes, tmp_path, changed, said):
+    write(tmp_path, "grey", **changed)
+    assert said in message("grey", tmp_path)
+
+
+def test_an_unknown_data_set_brings_the_near_name_and_the_list(tmp_path):
+    said = message("cifar", tmp_path)
+    assert "'cifar'" in said and "did you mean 'cifar10'" in said and "mnist, cifar10, cifar100, svhn, digits" in said
+
+
+def test_without_files_and_network_one_line_names_the_three_ways(tmp_path, monkeypatch):
+    asked = []
+
+    def offline(root, download):
+        asked.append(download)
+        raise RuntimeError("Error downloading\nTried https://a, got:\nno route to host")
+
+    monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["mnist"], torchvision=offline))
+    said = message("mnist", tmp_path)
+    assert asked == [False, True]
+    for part in (str(tmp_path / "mnist.npz"), "no route to host", "with a network", "MNIST/raw", "train_x (60000, 28, 28)"):
+        assert part in said
+
+
+def test_an_unwritable_folder_is_one_line_too(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "mnist was not found" in message("mnist", tmp_path / "file" / "data")
+
+
+def test_files_that_are_there_are_used_without_asking_the_network(tmp_path, monkeypatch):
+    def files(root, download):
+        assert not download
+        arrays = arrays_of(COLOUR)
+        images = {part: arrays[f"{part}_x"].transpose(0, 3, 1, 2) for part in ("train", "test")}
+        return Arrays(images["train"], arrays["train_y"].astype(np.int64), images["test"], arrays["test_y"].astype(np.int64))
+
+    monkeypatch.setitem(DATASETS, "colour", replace(COLOUR, torchvision=files))
+    from_torchvision, _, _ = read("colour", tmp_path)
+    write(tmp_path, "colour")
+    from_npz, _, source = read("colour", tmp_path)
+    assert source.endswith(".npz") and fingerprint(from_torchvision) == fingerprint(from_npz)
+
+
+def shrink(monkeypatch, name, shape, train, test):
+    monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], shape=shape, train=train, test=test, sha256=None))
+    return arrays_of(DATASETS[name])
+
+
+def same_as_npz(tmp_path, name, written):
+    """What was read from torchvision's files equals what is read from an .npz of the same examples."""
+    before, _, source = read(name, tmp_path)
+    assert source.startswith("torchvision")
+    np.savez(tmp_path / f"{name}.npz", **written)
+    after, _, _ = read(name, tmp_path)
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_idx_files_of_mnist_give_the_same_arrays(tmp_path, monkeypatch):
+    written = shrink(monkeypatch, "mnist", (1, 28, 28), 60, 20)
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, prefix in (("train", "train"), ("test", "t10k")):
+        for kind, array in (("images-idx3", written[f"{part}_x"]), ("labels-idx1", written[f"{part}_y"])):
+            header = np.array([2048 + array.ndim, *array.shape], ">i4").tobytes()
+            (raw / f"{prefix}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    same_as_npz(tmp_path, "mnist", written)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_the_batches_of_cifar_give_the_same_arrays(tmp_path, monkeypatch, name):
+    import torchvision.datasets
+
+    dataset = getattr(torchvision.datasets, name.upper())
+    monkeypatch.setattr(dataset, "_check_integrity", lambda self: True)
+    monkeypatch.setattr(dataset, "_load_meta", lambda self: None)
+    batches = len(dataset.train_list)
+    written = shrink(monkeypatch, name, (3, 32, 32), 20 * batches, 20)
+    folder = tmp_path / dataset.base_folder
+    folder.mkdir()
+    files = [(file, "train", slice(20 * i, 20 * i + 20)) for i, (file, _) in enumerate(dataset.train_list)]
+    for file, part, chosen in [*files, (dataset.test_list[0][0], "test", slice(None))]:
+        images = written[f"{part}_x"][chosen].transpose(0, 3, 1, 2).reshape(20, -1)
+        key = "labels" if name == "cifar10" else "fine_labels"
+        (folder / file).write_bytes(pickle.dumps({"data": images, key: written[f"{part}_y"][chosen].tolist()}))
+    same_as_npz(tmp_path, name, written)
+
+
+def test_the_matrices_of_svhn_give_the_same_arrays(tmp_path, monkeypatch):
+    import torchvision.datasets
+    from scipy.io import savemat
+
+    monkeypatch.setattr(torchvision.datasets.SVHN, "_check_integrity", lambda self: True)
+    written = shrink(monkeypatch, "svhn", (3, 32, 32), 60, 20)
+    for part in ("train", "test"):
+        labels = written[f"{part}_y"].astype(np.int64)
+        images = written[f"{part}_x"].transpose(1, 2, 3, 0)
+        savemat(tmp_path / f"{part}_32x32.mat", {"X": images, "y": np.where(labels == 0, 10, labels)[:, None]})  # its zeros are labelled 10
+    same_as_npz(tmp_path, "svhn", written)
+
+
+def test_damaged_torchvision_files_are_refused_in_one_line(tmp_path, monkeypatch):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (raw / f"{name}-ubyte").write_bytes(gzip.compress(b"not an idx file"))
+    assert "mnist was not found" in message("mnist", tmp_path)
+
+
+def test_the_digits_are_embedded_and_every_class_is_in_the_test_split_in_proportion(tmp_path):
+    splits = load(Dataset("digits", validation=200), tmp_path)
+    assert splits.train_x.shape == (1097, 1, 8, 8) and splits.test_x.shape == (500, 1, 8, 8) and splits.source == "scikit-learn"
+    assert int(splits.train_x.max()) == 255 and splits.train_x.dtype == torch.uint8
+    counts = torch.bincount(splits.test_y)
+    assert len(counts) == 10 and counts.min() >= 48 and counts.max() <= 51
+
+
+def test_without_scikit_learn_the_digits_say_so(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "install scikit-learn" in message("digits", tmp_path)
+
+
+def test_importing_the_data_module_imports_neither_torchvision_nor_scikit_learn():
+    import subprocess
+    import sys
+
+    code = "import sys, nncompress.data; sys.exit(any(name in sys.modules for name in ('torchvision', 'sklearn', 'pandas')))"
+    source = Path(__file__).parents[3] / "src"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(source)}).returncode == 0

@@ -1,0 +1,106 @@
+"""Splits are disjoint, complete and fixed by the configuration alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from nncompress.data import DATASETS, load, scale
+from nncompress.data.sources import Known
+from nncompress.errors import UserError
+from nncompress.types import Dataset
+
+
+@pytest.fixture
+def numbered(monkeypatch, tmp_path):
+    """A data set whose image i is all bytes of the number i, so that examples can be told apart. Label = i % 10."""
+    monkeypatch.setitem(DATASETS, "numbered", Known((2, 1, 2), 200, 50, 10))
+    arrays = {}
+    for part, begin, count in (("train", 0, 200), ("test", 200, 50)):
+        numbers = np.arange(begin, begin + count, dtype=np.uint8)
+        arrays[f"{part}_x"] = np.stack([numbers, numbers, numbers // 2, numbers // 2], 1).reshape(count, 1, 2, 2).swapaxes(2, 3).copy()
+        arrays[f"{part}_y"] = numbers % 10
+    np.savez(tmp_path / "numbered.npz", **arrays)
+    return lambda **changed: load(Dataset("numbered", **{"validation": 50, **changed}), tmp_path)
+
+
+def numbers(images):
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_the_splits_are_disjoint_and_complete(numbered):
+    splits = numbered()
+    train, validation, test = (set(numbers(x)) for x in (splits.train_x, splits.validation_x, splits.test_x))
+    assert len(train) == 150 and len(validation) == 50 and train | validation == set(range(200)) and test == set(range(200, 250))
+    assert not train & validation
+
+
+def test_labels_stay_with_their_images(numbered):
+    splits = numbered()
+    for x, y in ((splits.train_x, splits.train_y), (splits.validation_x, splits.validation_y), (splits.test_x, splits.test_y)):
+        assert [number % 10 for number in numbers(x)] == y.tolist()
+        assert x.dtype == torch.uint8 and y.dtype == torch.int64 and x.shape[1:] == (2, 1, 2)
+
+
+def test_the_validation_split_is_a_function_of_the_split_seed(numbered):
+    first, again, other = numbered(), numbered(), numbered(split_seed=1)
+    assert numbers(first.validation_x) == numbers(again.validation_x)
+    assert set(numbers(first.validation_x)) != set(numbers(other.validation_x))
+
+
+def test_train_examples_keeps_the_first_and_leaves_the_other_splits(numbered):
+    whole, few = numbered(), numbered(train_examples=30)
+    assert numbers(few.train_x) == numbers(whole.train_x)[:30]
+    assert numbers(few.validation_x) == numbers(whole.validation_x) and numbers(few.test_x) == numbers(whole.test_x)
+
+
+def test_no_validation_split_is_allowed(numbered):
+    splits = numbered(validation=0)
+    assert len(splits.train_x) == 200 and splits.validation_x.shape == (0, 2, 1, 2) and splits.validation_y.shape == (0,)
+
+
+@pytest.mark.parametrize("held_out", [200, 5000])
+def test_a_validation_split_that_leaves_nothing_is_refused(numbered, held_out):
+    with pytest.raises(UserError, match=rf"dataset.validation = {held_out} .* 200 training examples"):
+        numbered(validation=held_out)
+
+
+def test_more_train_examples_than_there_are_is_refused(numbered):
+    with pytest.raises(UserError, match=r"dataset.train_examples = 151: numbered has 150"):
+        numbered(train_examples=151)
+
+
+def test_mean_and_std_are_those_of_the_training_examples_by_channel(numbered):
+    splits = numbered(train_examples=70)
+    unit = splits.train_x.double() / 255
+    torch.testing.assert_close(splits.mean, unit.mean((0, 2, 3)).float())
+    torch.testing.assert_close(splits.std, unit.std((0, 2, 3), correction=0).float())
+
+
+def test_standard_scaling_gives_mean_zero_and_std_one(numbered):
+    splits = numbered()
+    scaled = scale(splits.train_x, splits, "standard")
+    torch.testing.assert_close(scaled.mean((0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(scaled.std((0, 2, 3), correction=0), torch.ones(2))
+
+
+def test_unit_scaling_maps_bytes_to_the_unit_interval_in_any_dtype_and_any_leading_axes(numbered):
+    splits = numbered()
+    images = torch.tensor([0, 51, 255, 102], dtype=torch.uint8).reshape(1, 1, 2, 1, 2)
+    assert scale(images, splits, "unit").flatten().tolist() == pytest.approx([0, 0.2, 1, 0.4])
+    for scaling in ("unit", "standard"):
+        scaled = scale(images.expand(3, 4, 2, 1, 2), splits, scaling, torch.bfloat16)
+        assert scaled.dtype == torch.bfloat16 and scaled.shape == (3, 4, 2, 1, 2)
+
+
+def test_a_constant_channel_is_not_divided_by_zero(monkeypatch, tmp_path):
+    monkeypatch.setitem(DATASETS, "flat", Known((1, 2, 2), 5, 5, 10))
+    zeros = {"train_x": np.full((5, 2, 2), 9, np.uint8), "test_x": np.zeros((5, 2, 2), np.uint8)}
+    np.savez(tmp_path / "flat.npz", **zeros, train_y=np.zeros(5, np.uint8), test_y=np.zeros(5, np.uint8))
+    splits = load(Dataset("flat", validation=1), tmp_path)
+    assert not scale(splits.train_x, splits, "standard").abs().gt(1e-6).any()
+
+
+def test_an_unknown_scaling_is_refused(numbered):
+    splits = numbered()
+    with pytest.raises(UserError, match="'minmax'"):
+        scale(splits.train_x, splits, "minmax")

@@ -1,0 +1,115 @@
+"""Loggers: what they write, and that none of them can stop a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nncompress.errors import UserError
+from nncompress.lab.loggers import CsvLogger, NoLogger, RunLogger, build
+
+CURVE = {"step": np.arange(0, 400, 2), "validation_loss": np.linspace(1, 0, 200)}
+
+
+def tell(logger: RunLogger, folder: Path) -> None:
+    """All that a run tells."""
+    from matplotlib.figure import Figure
+
+    picture = folder / "accuracy.png"
+    Figure(figsize=(1, 1)).savefig(picture)
+    logger.start("quick/lottery_ticket", {"training": {"steps": 5}, "variant": ""})
+    logger.row({"arm": "winning_ticket", "round": 0, "seed": 0, "validation_accuracy": 0.9, "key": "a"})
+    logger.row({"arm": "winning_ticket", "round": 0, "seed": 1, "validation_accuracy": 0.7, "key": "b"})
+    logger.row({"arm": "rewinding", "round": 1, "seed": 0, "rewind_step": 5, "validation_accuracy": 0.8})
+    logger.curve("winning_ticket round=0 seed=0", CURVE)
+    logger.table("accuracy", pd.DataFrame({"arm": ["winning_ticket"], "mean": [0.8]}))
+    logger.figures([picture, folder / "accuracy.svg"])
+    logger.finish()
+
+
+def test_no_logger_writes_nothing(tmp_path: Path) -> None:
+    logger = build({"name": "none"}, tmp_path / "logs")
+    assert isinstance(logger, NoLogger)
+    tell(logger, tmp_path)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_the_csv_logger_keeps_rows_whose_columns_differ(tmp_path: Path) -> None:
+    logger = build({"name": "csv"}, tmp_path)
+    assert isinstance(logger, CsvLogger)
+    tell(logger, tmp_path)
+    assert logger.folder.is_relative_to(tmp_path / "csv" / "quick" / "lottery_ticket")
+    with (logger.folder / "rows.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["validation_accuracy"] for row in rows] == ["0.9", "0.7", "0.8"]
+    assert [row["rewind_step"] for row in rows] == ["", "", "5"]
+    assert json.loads((logger.folder / "config.json").read_text())["training"] == {"steps": 5}
+    curve = pd.read_csv(logger.folder / "curves" / "winning_ticket_round=0_seed=0.csv")
+    assert np.allclose(curve["validation_loss"], CURVE["validation_loss"])
+    assert pd.read_csv(logger.folder / "tables" / "accuracy.csv")["mean"].tolist() == [0.8]
+    assert len((logger.folder / "figures.txt").read_text().splitlines()) == 2
+
+
+@pytest.fixture
+def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    pytest.importorskip("wandb")
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
+    return monkeypatch
+
+
+def offline_runs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+@pytest.mark.slow
+def test_wandb_is_offline_where_no_key_is_configured(no_key: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    logger: Any = build({"name": "wandb", "project": "test"}, tmp_path / "logs", group="sweep")
+    assert logger.mode == "offline"
+    assert logger.options["group"] == "sweep"
+    tell(logger, tmp_path)
+    assert logger.run is not None
+    assert logger.run.summary["winning_ticket/validation_accuracy"] == pytest.approx(0.8)
+    (run,) = offline_runs(tmp_path / "logs")
+    content = run.read_bytes()
+    assert all(word in content for word in (b"rewinding/validation_accuracy", b"tables/accuracy", b"figures/accuracy"))
+
+
+@pytest.mark.slow
+def test_an_unreachable_server_neither_stops_nor_holds_up_a_run(
+    no_key: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    no_key.setenv("WANDB_API_KEY", "a" * 40)
+    no_key.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    logger: Any = build({"name": "wandb", "init_timeout": 2}, tmp_path / "logs")
+    assert logger.mode == "online"
+    tell(logger, tmp_path)
+    assert len([line for line in capfd.readouterr().err.splitlines() if "going on offline" in line]) == 1
+    assert len(offline_runs(tmp_path / "logs")) == 1
+
+
+def test_whatever_wandb_raises_is_said_once_and_the_run_goes_on(no_key: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logger: Any = build({"name": "wandb", "mode": "offline"}, tmp_path / "logs")
+
+    class Broken:
+        def log(self, _: object) -> None:
+            raise OSError("disk full")
+
+    logger.run = Broken()
+    for _ in range(3):
+        logger.row({"arm": "winning_ticket", "round": 0, "seed": 0, "validation_accuracy": 0.5})
+    logger.finish()
+    assert capsys.readouterr().err == "wandb: disk full; going on without it\n"
+
+
+def test_an_unknown_mode_is_refused(no_key: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"logger\.mode = of: must be auto, online or offline"):
+        build({"name": "wandb", "mode": "of"}, tmp_path)

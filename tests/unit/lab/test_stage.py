@@ -1,0 +1,164 @@
+"""Keys are the names under which months of training are stored: these tests guard them."""
+
+import time
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nncompress.lab.stage import Artifact, Stage, ancestors, describe
+from nncompress.lab.stages import Fit, InitialWeights, Interpolation, PrunedMask, ShuffledMask
+from nncompress.types import Augmentation, Dataset, Model, Training
+
+MODEL = Model("lenet_300_100")
+START = InitialWeights(MODEL, seed=0)
+FIT = Fit(MODEL, Dataset("mnist"), Training(steps=50_000, batch_size=60, learning_rate=1.2e-3), START, seed=0)
+MASK = PrunedMask(FIT, {"fc1.weight": 0.2, "fc3.weight": 0.1})
+MASKED = replace(FIT, mask=MASK)
+
+
+@dataclass(frozen=True, eq=False)
+class Node(Stage):
+    first: Stage | None = None
+    second: Stage | None = None
+    number: int = 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "key"),
+    [
+        (START, "8caccd2d8661e4f38cc91753b784c8c3"),
+        (FIT, "e87144a33c0d1d91687a63875c88a530"),
+        (MASK, "80f49fd740e9fffa2f8a4ec51bbf7862"),
+        (ShuffledMask(MASK, seed=5), "c14b4f7d84443b938a33882b95c0646d"),
+        (MASKED, "a36dcf6cba0f4a00904e15b9134eb544"),
+        (Interpolation(FIT, replace(FIT, seed=1)), "6ebffbc32ca7ac7aed56842e27706b7f"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_keys_of_known_stages_never_change(stage: Stage, key: str) -> None:
+    assert stage.key == key, "every stored result would be orphaned: give new fields a default, or raise `version` on purpose"
+
+
+def test_a_description_is_plain_json_with_upstream_stages_as_keys() -> None:
+    assert describe(replace(MASKED, begin_step=500)) == {
+        "stage": "Fit",
+        "version": FIT.version,
+        "model": {"name": "lenet_300_100"},
+        "dataset": {"name": "mnist"},
+        "training": {"steps": 50_000, "batch_size": 60, "learning_rate": 1.2e-3},
+        "start": {"key": START.key},
+        "seed": 0,
+        "mask": {"key": MASK.key},
+        "begin_step": 500,
+    }
+
+
+def test_a_default_that_is_written_out_does_not_enter_the_key() -> None:
+    dataset = Dataset("mnist", validation=5000, scaling="unit", augmentation=Augmentation(shift=0))
+    training = replace(FIT.training, optimizer="adam", momentum=0.0, schedule="constant", precision="32-true")
+    assert replace(FIT, dataset=dataset, training=training, begin_step=0, stop_step=None, mask=None).key == FIT.key
+
+
+CHANGES: dict[str, Any] = {
+    "model": Model("lenet_5"),
+    "dataset": Dataset("fashion_mnist"),
+    "training": replace(FIT.training, learning_rate=1e-3),
+    "start": InitialWeights(MODEL, seed=1),
+    "seed": 1,
+    "mask": ShuffledMask(MASK, seed=0),
+    "begin_step": 1,
+    "stop_step": 500,
+}
+TRAINING_CHANGES: dict[str, Any] = {
+    "steps": 1, "batch_size": 61, "learning_rate": 0.1, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine",
+    "milestones": (10,), "decay": 0.2, "warmup": 5, "evaluate_every": 50, "max_norm": 4.0, "precision": "bf16-mixed",
+}  # fmt: skip
+DATASET_CHANGES: dict[str, Any] = {
+    "name": "digits", "validation": 1, "split_seed": 1, "train_examples": 9, "scaling": "standard", "augmentation": Augmentation(flip=True),
+}  # fmt: skip
+MODEL_CHANGES: dict[str, Any] = {
+    "name": "mlp",
+    "widths": (2, 3),
+    "input_shape": (1, 8, 8),
+    "classes": 7,
+    "input_dropout": 0.2,
+    "hidden_dropout": 0.5,
+}
+
+
+def test_every_field_changes_the_key() -> None:
+    for value, changes in ((FIT, CHANGES), (FIT.training, TRAINING_CHANGES), (FIT.dataset, DATASET_CHANGES), (MODEL, MODEL_CHANGES)):
+        assert set(changes) == {f.name for f in fields(value)}, f"a field of {type(value).__name__} is not tried here"
+    variants = [replace(FIT, **{name: value}) for name, value in CHANGES.items()]
+    variants += [replace(FIT, training=replace(FIT.training, **{name: value})) for name, value in TRAINING_CHANGES.items()]
+    variants += [replace(FIT, dataset=replace(FIT.dataset, **{name: value})) for name, value in DATASET_CHANGES.items()]
+    variants += [replace(FIT, model=replace(MODEL, **{name: value})) for name, value in MODEL_CHANGES.items()]
+    assert len({stage.key for stage in [FIT, *variants]}) == 1 + len(variants)
+
+
+def test_the_version_and_the_class_change_the_key() -> None:
+    @dataclass(frozen=True, eq=False)
+    class Other(Node):
+        pass
+
+    before = Node().key
+    Node.version = 2
+    try:
+        assert Node().key != before
+    finally:
+        Node.version = 1
+    assert Other().key != before
+
+
+def test_the_order_of_names_in_a_mapping_does_not_matter() -> None:
+    assert PrunedMask(FIT, {"fc3.weight": 0.1, "fc1.weight": 0.2}).key == MASK.key
+
+
+def test_stages_described_alike_are_equal_and_hash_alike() -> None:
+    twin = replace(FIT)
+    assert twin is not FIT and twin == FIT and hash(twin) == hash(FIT) and {FIT: 1}[twin] == 1
+    assert FIT != MASKED and FIT != "FIT"
+
+
+def test_a_stage_that_holds_anything_but_plain_values_is_refused() -> None:
+    with pytest.raises(TypeError, match="plain values and stages only, not set"):
+        _ = Node(number={1}).key  # type: ignore[arg-type]
+
+
+def test_deep_chains_with_two_references_each_take_linear_time() -> None:
+    """25 rounds that each name the one before twice are 2^25 paths but 26 stages."""
+    began, node = time.perf_counter(), Node()
+    for _ in range(25):
+        node = Node(node, node)
+    found = ancestors([node, node])
+    assert len(found) == 26 and len({stage.key for stage in found}) == 26
+    for _ in range(3000):  # deeper than Python's recursion limit: keys are asked for from the start onwards
+        node = Node(node, node)
+        _ = node.key
+    assert len(ancestors([node])) == 3026
+    assert time.perf_counter() - began < 5
+
+
+def test_ancestors_come_upstream_first_and_once() -> None:
+    ticket = replace(MASKED, seed=3)
+    found = ancestors([ticket, MASKED, ticket])
+    places = {stage: place for place, stage in enumerate(found)}
+    assert len(places) == len(found)
+    assert set(found) == {START, FIT, MASK, MASKED, ticket}
+    assert all(places[above] < places[stage] for stage in found for above in stage.upstream)
+
+
+def test_upstream_holds_the_stages_that_are_fields() -> None:
+    assert FIT.upstream == (START,)
+    assert set(MASKED.upstream) == {START, MASK}
+    assert START.upstream == ()
+
+
+def test_an_artifact_gives_its_arrays_by_group() -> None:
+    arrays = {"weights/fc1.weight": np.ones(2), "mask/fc1.weight": np.ones(2, bool), "curve/step": np.arange(3)}
+    artifact = Artifact(arrays)
+    assert list(artifact.weights) == ["fc1.weight"] and artifact.weights["fc1.weight"] is arrays["weights/fc1.weight"]
+    assert list(artifact.masks) == ["fc1.weight"] and list(artifact.curves) == ["step"]
+    assert artifact.group("nothing") == {}

@@ -1,0 +1,64 @@
+"""Masks: how dense they are, how much they share, and shuffled controls."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nncompress.prune import density, layer_densities, overlap, shuffle_masks
+
+
+def test_density_weighs_layers_by_their_size() -> None:
+    masks = {"fc1": np.array([True] * 6 + [False] * 2), "fc2": np.array([[True], [False]])}
+    assert layer_densities(masks) == {"fc1": 0.75, "fc2": 0.5}
+    assert density(masks) == 0.7
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.booleans(), min_size=1, max_size=50), st.lists(st.booleans(), min_size=1, max_size=50), st.integers(0, 2**31))
+def test_shuffling_keeps_the_count_and_shape_of_every_layer(first: list[bool], second: list[bool], seed: int) -> None:
+    masks = {"b": np.array(first), "a": np.array(second).reshape(-1, 1)}
+    shuffled = shuffle_masks(masks, seed)
+    assert shuffled.keys() == masks.keys()
+    for name, mask in masks.items():
+        assert shuffled[name].sum() == mask.sum() and shuffled[name].shape == mask.shape and shuffled[name].dtype == bool
+
+
+def test_shuffling_is_a_function_of_the_seed_and_not_of_the_order_of_layers() -> None:
+    generator = np.random.default_rng(0)
+    masks = {name: generator.random((20, 30)) < 0.3 for name in ("fc1", "fc2")}
+    first, again, other = shuffle_masks(masks, 1), shuffle_masks(dict(reversed(masks.items())), 1), shuffle_masks(masks, 2)
+    for name, mask in masks.items():
+        assert np.array_equal(first[name], again[name])
+        assert not np.array_equal(first[name], other[name]) and not np.array_equal(first[name], mask)
+
+
+def test_every_place_is_kept_equally_often_by_shuffling() -> None:
+    mask = {"fc": np.arange(10) < 3}
+    kept = np.mean([shuffle_masks(mask, seed)["fc"] for seed in range(3000)], axis=0)
+    assert np.abs(kept - 0.3).max() < 0.04  # five standard errors
+
+
+def test_overlap_by_hand() -> None:
+    first = {"fc1": np.array([True, True, False]), "fc2": np.array([True, False])}
+    second = {"fc1": np.array([True, False, True]), "fc2": np.array([True, False])}
+    assert overlap(first, second) == 2 / 4
+    assert overlap(first, first) == 1 and overlap(first, {name: ~mask for name, mask in first.items()}) == 0
+    nothing = {"fc1": np.zeros(3, bool)}
+    assert overlap(nothing, nothing) == 1
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.05])
+def test_the_overlap_of_random_masks_tends_to_p_over_two_minus_p(share: float) -> None:
+    size = 200_000
+    mask = {"fc": np.arange(size) < share * size}
+    found = overlap(shuffle_masks(mask, 1), shuffle_masks(mask, 2))
+    assert found == pytest.approx(share / (2 - share), rel=0.05)
+
+
+def test_pruning_is_imported_without_torch_or_pandas() -> None:
+    code = f"import sys; sys.path[:0] = {sys.path}; import nncompress.prune; assert not {{'torch', 'pandas'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

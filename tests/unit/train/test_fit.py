@@ -1,0 +1,174 @@
+"""The training loop: what must be equal whatever way the same fit is computed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nncompress.errors import UserError
+from nncompress.models import initial_weights
+from nncompress.train import fit as fit_module
+from nncompress.train.fit import Replicate, Runtime, Task, Trained, fit
+from nncompress.types import Augmentation, Dataset, Model, Training
+
+MODEL = Model("mlp", widths=(64, 20, 10, 10))
+SGD = Training(steps=60, batch_size=20, learning_rate=0.05, optimizer="sgd", momentum=0.9, evaluate_every=20)
+ADAM = replace(SGD, optimizer="adam", momentum=0.0, learning_rate=1e-3)
+TASK = Task(MODEL, Dataset("digits", validation=200), SGD, 0, 60)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    return Runtime(tmp_path, checkpoint_seconds=1e-9)
+
+
+def replicates(density: float | None, count: int = 3) -> list[Replicate]:
+    made = []
+    for seed in range(count):
+        start = initial_weights(MODEL, seed)
+        generator = np.random.default_rng(seed)
+        mask = (
+            {} if density is None else {name: generator.random(w.shape) < density for name, w in start.items() if name.endswith("weight")}
+        )
+        made.append(Replicate(f"replicate {seed}", seed, start, mask))
+    return made
+
+
+def assert_close(first: list[Trained], second: list[Trained], tolerance: float) -> None:
+    for a, b in zip(first, second, strict=True):
+        for name in a.weights:
+            np.testing.assert_allclose(a.weights[name], b.weights[name], atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("density", [None, 0.5, 0.1])
+def test_stacked_and_looped_replicates_agree(density: float | None, runtime: Runtime) -> None:
+    stacked = fit(TASK, replicates(density), runtime)
+    looped = [fit(TASK, [replicate], runtime)[0] for replicate in replicates(density)]
+    assert_close(stacked, looped, 1e-5)
+
+
+@pytest.mark.parametrize("training", [SGD, ADAM, replace(ADAM, weight_decay=0.01)])
+def test_the_two_forms_of_a_mask_train_the_same_net(training: Training, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = replace(TASK, training=training)
+    compact = fit(task, replicates(0.2), runtime)
+    monkeypatch.setattr(fit_module, "COMPACT_BELOW", 0.0)
+    assert_close(compact, fit(task, replicates(0.2), runtime), 1e-5)
+
+
+@pytest.mark.parametrize("density", [0.6, 0.1])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_pruned_weights_stay_zero_under_momentum_and_weight_decay(density: float, precision: Any, runtime: Runtime) -> None:
+    training = replace(SGD, weight_decay=0.01, precision=precision)
+    given = replicates(density)
+    for replicate, trained in zip(given, fit(replace(TASK, training=training), given, runtime), strict=True):
+        for name, mask in replicate.mask.items():
+            assert not trained.weights[name][~mask].any()
+            assert (trained.weights[name][mask] != (replicate.start[name])[mask]).mean() > 0.5
+
+
+def test_one_step_of_sgd_moves_against_the_gradient_of_the_mean_cross_entropy(runtime: Runtime) -> None:
+    from nncompress.data import batch_indices, scale
+
+    task = replace(TASK, training=replace(SGD, momentum=0.0), last_step=1)
+    [replicate] = replicates(0.5, count=1)
+    [trained] = fit(task, [replicate], runtime)
+    splits = fit_module.splits(TASK.dataset, runtime.data_dir)
+    index = torch.as_tensor(batch_indices(0, 0, 1, len(splits.train_y), 20)[0])
+    x = scale(splits.train_x[index], splits, "unit").flatten(1)
+    w = {name: torch.tensor(array * replicate.mask.get(name, 1)).requires_grad_() for name, array in replicate.start.items()}
+    h = torch.relu(x @ w["fc1.weight"].T + w["fc1.bias"])
+    h = torch.relu(h @ w["fc2.weight"].T + w["fc2.bias"])
+    logits = h @ w["fc3.weight"].T + w["fc3.bias"]
+    (-logits.log_softmax(1)[torch.arange(20), splits.train_y[index]].mean()).backward()
+    for name, tensor in w.items():
+        assert tensor.grad is not None
+        expected = tensor.detach() - 0.05 * tensor.grad * torch.as_tensor(replicate.mask.get(name, np.ones(1)))
+        np.testing.assert_allclose(trained.weights[name], expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [SGD, ADAM, replace(ADAM, precision="bf16-mixed", schedule="cosine")])
+@pytest.mark.parametrize("density", [None, 0.5, 0.1])
+def test_a_continued_fit_ends_exactly_as_an_undisturbed_one(training: Training, density: float | None, runtime: Runtime) -> None:
+    task = replace(TASK, training=training)
+    states: list[Any] = []
+    undisturbed = fit(task, replicates(density), runtime, on_checkpoint=states.append)
+    assert [saved[0][1]["step"] for saved in states] == [20, 40, 60]
+    for saved in states:
+        continued = fit(task, [replace(r, state=state) for r, state in zip(replicates(density), saved, strict=True)], runtime)
+        for a, b in zip(undisturbed, continued, strict=True):
+            assert a.metrics == b.metrics
+            for name in a.weights:
+                np.testing.assert_array_equal(a.weights[name], b.weights[name])
+            for name in a.curves:
+                np.testing.assert_array_equal(a.curves[name], b.curves[name])
+
+
+def test_stopping_at_step_k_and_going_on_from_there_is_the_whole_training_but_for_the_moments(runtime: Runtime) -> None:
+    plain = replace(TASK, training=replace(SGD, momentum=0.0, schedule="linear"))
+    whole = fit(plain, replicates(None), runtime)
+    early = fit(replace(plain, last_step=25), replicates(None), runtime)
+    rest = [replace(r, start=e.weights) for r, e in zip(replicates(None), early, strict=True)]
+    assert_close(whole, fit(replace(plain, first_step=25), rest, runtime), 1e-6)
+
+
+def test_early_stop_is_the_minimum_of_the_validation_loss(runtime: Runtime) -> None:
+    task = replace(TASK, training=replace(ADAM, learning_rate=0.03, evaluate_every=5))
+    for trained in fit(task, replicates(None), runtime):
+        lowest = int(np.argmin(trained.curves["validation_loss"]))
+        assert trained.metrics["early_stop_step"] == trained.curves["step"][lowest]
+        assert trained.metrics["early_stop_validation_loss"] == pytest.approx(trained.curves["validation_loss"][lowest])
+
+
+def test_the_early_stop_accuracy_is_that_of_the_net_stopped_there(runtime: Runtime) -> None:
+    task = replace(TASK, training=replace(ADAM, learning_rate=0.05, evaluate_every=5, steps=200), last_step=200)
+    [trained] = fit(task, replicates(None, count=1), runtime)
+    step = int(trained.metrics["early_stop_step"])
+    [stopped] = fit(replace(task, last_step=step), replicates(None, count=1), runtime)
+    assert step < 200
+    assert stopped.metrics["test_accuracy"] == trained.metrics["early_stop_accuracy"]
+
+
+def test_augmented_batches_depend_on_seed_and_step_only(runtime: Runtime) -> None:
+    task = replace(TASK, dataset=replace(TASK.dataset, augmentation=Augmentation(shift=1)))
+    states: list[Any] = []
+    stacked = fit(task, replicates(None), runtime, on_checkpoint=states.append)
+    assert_close(stacked, [fit(task, [r], runtime)[0] for r in replicates(None)], 1e-5)
+    continued = fit(task, [replace(r, state=s) for r, s in zip(replicates(None), states[0], strict=True)], runtime)
+    assert_close(stacked, continued, 0)
+
+
+def test_dropout_depends_on_seed_and_step_only_and_is_off_in_evaluation(runtime: Runtime) -> None:
+    model = replace(MODEL, input_dropout=0.2, hidden_dropout=0.5)
+    task = replace(TASK, model=model)
+    stacked = fit(task, replicates(None), runtime)
+    looped = [fit(task, [r], runtime)[0] for r in replicates(None)]
+    assert_close(stacked, looped, 1e-5)
+    assert stacked[0].metrics["train_loss"] == fit(task, replicates(None), runtime)[0].metrics["train_loss"]
+
+
+def test_max_norm_bounds_the_incoming_weights_of_hidden_units_only(runtime: Runtime) -> None:
+    task = replace(TASK, training=replace(SGD, max_norm=0.5, learning_rate=0.5))
+    for trained in fit(task, replicates(0.2), runtime):
+        assert np.linalg.norm(trained.weights["fc1.weight"], axis=1).max() <= 0.5 + 1e-6
+        assert np.linalg.norm(trained.weights["fc3.weight"], axis=1).max() > 0.5
+
+
+def test_bfloat16_changes_only_hidden_layers_and_little(runtime: Runtime) -> None:
+    low = fit(replace(TASK, training=replace(SGD, precision="bf16-mixed")), replicates(None), runtime)
+    full = fit(TASK, replicates(None), runtime)
+    for a, b in zip(low, full, strict=True):
+        assert a.metrics["validation_loss"] != b.metrics["validation_loss"]
+        assert a.metrics["validation_loss"] == pytest.approx(b.metrics["validation_loss"], abs=0.05)
+
+
+def test_divergence_names_stage_step_and_learning_rate(runtime: Runtime) -> None:
+    task = replace(TASK, training=replace(SGD, learning_rate=1e20))
+    with pytest.raises(
+        UserError, match=r"replicate 0: the loss is (nan|inf) by step 20 at learning rate 1e\+20; lower training.learning_rate"
+    ):
+        fit(task, replicates(None), runtime)
