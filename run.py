@@ -83,8 +83,8 @@ def experiment(arguments: list[str]) -> None:
 
 def job(_: Any) -> float | None:
     """Run one experiment. Returns what a search maximises, measured on the validation split."""
-    if str(ROOT) not in sys.path:
-        sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # in a process of a launcher
+    if str(ROOT / "src") not in sys.path:  # in a process of a launcher
+        sys.path[:0] = [str(ROOT), str(ROOT / "src")]
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

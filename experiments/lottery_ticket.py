@@ -11,14 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
+from experiments.lottery_ticket_claims import CLAIMS, FIGURES, TABLES
+from nncompress.errors import UserError
 from nncompress.lab.row import Row
 from nncompress.lab.stages import Fit, InitialWeights, Interpolation, PrunedMask, ShuffledMask
 from nncompress.prune import one_shot_fraction
 from nncompress.types import STRICT, Count, Dataset, Fraction, Model, Positive, Seed, Training
 
+__all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
+
 ARMS = (
-    "winning_ticket", "random_reinit", "random_mask", "one_shot", "rewinding", "learning_rate_rewinding", "fine_tuning", "float32", "instability",
+    "winning_ticket", "random_reinit", "random_mask", "one_shot", "rewinding",
+    "learning_rate_rewinding", "fine_tuning", "float32", "instability",
 )  # fmt: skip
 
 
@@ -43,6 +49,45 @@ class Config:
     order_offset: Count
     fine_tuning_rate: Positive
     instability_rounds: list[int]
+
+
+def check(cfg: Config) -> None:
+    """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
+    for arm in cfg.arms:
+        if arm not in ARMS:
+            near = get_close_matches(arm, ARMS, 1)
+            raise UserError(
+                f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}")
+            )
+    for name in ("seeds", "control_seeds", "rewind_steps", "instability_rounds", "arms"):
+        values = getattr(cfg, name)
+        if repeated := [value for value in values if values.count(value) > 1]:
+            raise UserError(f"{name} = {values}: {repeated[0]} is there twice; give each once")
+    for k in cfg.rewind_steps:
+        if k >= cfg.training.steps:
+            raise UserError(f"rewind_steps: {k} is not below training.steps = {cfg.training.steps}")
+    for round_ in cfg.instability_rounds:
+        if not 0 <= round_ <= cfg.rounds:
+            raise UserError(f"instability_rounds: {round_} is outside 0 .. rounds = {cfg.rounds}")
+    if not cfg.seeds:
+        raise UserError("seeds is empty: give at least one")
+
+
+def smaller(cfg: Config) -> Iterator[Config]:
+    """`cfg` and ever cheaper parts of it: fewer arms, then seeds, then rounds; fewer steps last, since only they train other nets."""
+    yield cfg
+    arms = list(cfg.arms)
+    while len(arms) > 2:
+        arms.pop()
+        yield (cfg := replace(cfg, arms=list(arms)))
+    while len(cfg.seeds) > 2:
+        yield (cfg := replace(cfg, seeds=cfg.seeds[:-1], control_seeds=[s for s in cfg.control_seeds if s in cfg.seeds[:-1]]))
+    while cfg.rounds > 8:
+        yield (cfg := replace(cfg, rounds=cfg.rounds - 1, instability_rounds=[r for r in cfg.instability_rounds if r < cfg.rounds]))
+    while cfg.training.steps > 500:
+        steps = cfg.training.steps * 3 // 4
+        training = replace(cfg.training, steps=steps, milestones=tuple(m for m in cfg.training.milestones if m < steps))
+        yield (cfg := replace(cfg, training=training, rewind_steps=[k for k in cfg.rewind_steps if k < steps]))
 
 
 def rows(cfg: Config) -> Iterator[Row]:

@@ -139,7 +139,7 @@ def smallest_lead_of_ticket(records: DataFrame) -> Series:
     lead = by_round(records, "winning_ticket", ACCURACY) - by_round(records, "random_reinit", ACCURACY)
     lead = reaching(lead, records, 0, 0.5, 0.15)
     mean = lead.mean(axis=1).dropna()
-    return lead.loc[mean.idxmin()] if len(mean) else lead.iloc[:0].mean()
+    return lead.reindex([mean.idxmin()]).iloc[0] if len(mean) else lead.iloc[:0].mean()
 
 
 # -------------------------------------------------------------------------------------------------------------------- claims
@@ -181,12 +181,12 @@ TICKETS = (
     ),
     Claim(
         "random_mask_slower",
-        "At 21 % of the weights a random mask with the same layer densities takes more steps to its smallest validation loss than the ticket.",
+        "At 21 % of the weights a random mask with the same layer densities takes more steps to early stop than the ticket.",
         None, ratio("random_mask", "winning_ticket", STEP, 0.211), low=1.0, unit="×", models=FULLY_CONNECTED,
     ),
     Claim(
         "one_shot_stops_earlier",
-        "One-shot tickets with 67.5 to 17.6 % of the weights reach their smallest validation loss earlier than the dense net (mean over the range).",
+        "One-shot tickets with 67.5 to 17.6 % of the weights stop earlier than the dense net (mean over the range).",
         None, mean_gain_over_dense("one_shot", STEP, 0.176, 0.675, reach=0.23), low=0.0, unit="%", models=FULLY_CONNECTED,
     ),
     Claim(
@@ -198,7 +198,7 @@ TICKETS = (
 RETRAINING = (
     Claim(
         "rewinding_alike",
-        "Renda et al. 2020: with at most 26 % of the weights, learning-rate rewinding and weight rewinding end within 0.4 pp of each other.",
+        "Renda et al. 2020: with at most 26 % of the weights, learning-rate and weight rewinding end within 0.4 pp of each other.",
         None, retrained("learning_rate_rewinding", "rewinding"), low=-0.004, high=0.004, unit="pp", models=FULLY_CONNECTED,
     ),
     Claim(
@@ -288,18 +288,19 @@ def beside_dense(records: DataFrame) -> DataFrame:
         accuracy_below_ticket=of_ticket(ACCURACY) - records[ACCURACY],
         steps_over_ticket=records[STEP] / of_ticket(STEP),
     )
-    keys = {"left_on": ["arm", "seed"], "right_index": True, "how": "left"}
     held = records[records["accuracy_gain"] >= 0].groupby(["arm", "seed"])["level"].min().rename("regained_density")
-    records = records.merge(held, **keys)
+    records = records.merge(held, left_on=["arm", "seed"], right_index=True, how="left")
     below = records[records["level"] < records["regained_density"]]
-    records = records.merge(below.groupby(["arm", "seed"])["level"].max().rename("lost_density"), **keys)
+    lost = below.groupby(["arm", "seed"])["level"].max().rename("lost_density")
+    records = records.merge(lost, left_on=["arm", "seed"], right_index=True, how="left")
     # Until accuracy has fallen below the dense net's, the smallest density that keeps it is not known.
     return records.assign(regained_density=records["regained_density"].where(records["lost_density"].notna()))
 
 
 def layers(records: DataFrame) -> DataFrame:
     """One row per layer, round and seed: `layer`, `layer_density`."""
-    named = {column: column.removeprefix("density_").removesuffix(".weight") for column in records if column.startswith("density_")}
+    columns = [str(column) for column in records.columns if str(column).startswith("density_")]
+    named = {column: column.removeprefix("density_").removesuffix(".weight") for column in columns}
     masked = records[records["arm"] == "winning_ticket"].rename(columns=named)
     return masked.melt(
         id_vars=["arm", "round", "seed", "level"], value_vars=list(named.values()), var_name="layer", value_name="layer_density"
@@ -325,8 +326,8 @@ TABLES = (
         at=SHOWN, order=ARM_ORDER, where=MEASURED, derive=named_arms,
     ),
     Table(
-        "instability", "Error barrier between two runs that differ in batch order, pp, by share of weights remaining", "instability", unit="pp",
-        where={"arm": ("instability",)},
+        "instability", "Error barrier between two runs that differ in batch order, pp, by share of weights remaining", "instability",
+        unit="pp", where={"arm": ("instability",)},
     ),
     Published(
         "paper", "The paper's numbers beside ours",
@@ -368,8 +369,8 @@ FIGURES = (
         x="step", x_label="training step", series="level", at=(1.0, 0.513, 0.211, 0.07, 0.036, 0.019), source="curves", x_max=0.4,
     ),
     Lines(
-        "layers", "Weights remaining in each layer of the winning ticket", (Panel("layer_density", "weights remaining in the layer, %", "%"),),
-        series="layer", derive=layers,
+        "layers", "Weights remaining in each layer of the winning ticket",
+        (Panel("layer_density", "weights remaining in the layer, %", "%"),), series="layer", derive=layers,
     ),
     Lines(
         "instability", "Error barrier between two runs that differ in batch order",
@@ -377,8 +378,9 @@ FIGURES = (
         order=ARM_ORDER, where={"arm": ("instability",)},
     ),
     Lines(
-        "interpolation", "Along the straight line between two runs that differ in batch order", (Panel("test_error", "test error, %", "%"),),
-        x="alpha", x_label="weight of the first run", series="level", where={"arm": ("instability",)}, source="curves",
+        "interpolation", "Test error between two runs that differ in batch order",
+        (Panel("test_error", "test error, %", "%"),), x="alpha", x_label="weight of the first run", series="level",
+        where={"arm": ("instability",)}, source="curves",
     ),
     Lines(
         "precision", "The winning ticket in bfloat16 and in float32", AGAINST_DENSITY[:2], order=ARM_ORDER,

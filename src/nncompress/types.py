@@ -21,9 +21,9 @@ MaskArrays = Mapping[str, np.ndarray]
 STRICT = ConfigDict(extra="forbid")
 """For every class read from YAML: an unknown key is an error."""
 
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**62)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 

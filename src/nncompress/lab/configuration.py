@@ -12,6 +12,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,7 +62,7 @@ class Request:
     logger: dict[str, Any]
     plan: bool
     minutes: float | None
-    values: dict[str, Any]
+    values: Mapping[str, Any]
     """The composed configuration as plain values."""
 
 
@@ -122,16 +123,15 @@ def check(conf: Path, overrides: Sequence[str], multirun: bool) -> None:
     with _composing(conf):
         parsed = _parsed(overrides)
         groups = _checked_keys(conf, parsed)
-        composed = compose(
-            "config", [*groups, *(_text(o) for o in parsed if o.key_or_group.startswith("hydra."))], return_hydra_config=True
-        )
+        composed = compose("config", [*groups, *(_text(o) for o in parsed if o.key_or_group.startswith("hydra."))], return_hydra_config=True)
         multirun = multirun or composed.hydra.mode == RunMode.MULTIRUN
         if not multirun and (several := [o for o in parsed if o.is_sweep_override()]):
             raise UserError(f"{_text(several[0])} holds several values: add -m to run each, or write [a,b] for a list")
         given = {o.key_or_group for o in parsed}
         searched = _parsed([f"{key}={value}" for key, value in (OmegaConf.select(composed, "hydra.sweeper.params") or {}).items()])
-        parsed += [o for o in searched if o.key_or_group not in given]
-        _checked_keys(conf, parsed)
+        if searched:
+            parsed += [o for o in searched if o.key_or_group not in given]
+            _checked_keys(conf, parsed)
     fixed = [_text(o) for o in parsed if not o.is_sweep_override()]
     swept = [[f"{o.key_or_group}={value}" for value in values] for o in parsed if o.is_sweep_override() and (values := _sweep_values(o))]
     first = [choices[0] for choices in swept]
@@ -150,8 +150,8 @@ def request(conf: Path, overrides: Sequence[str]) -> Request:
         parsed = _parsed(overrides)
         _checked_keys(conf, parsed)
         name = next(str(o.value()) for o in reversed(parsed) if o.key_or_group == "experiment")
-        written = _plain(compose("config", [f"experiment={name}"]))
-        values = _plain(compose("config", [_text(o) for o in parsed]))
+        written = _composed(conf, f"experiment={name}")
+        values = _composed(conf, *(_text(o) for o in parsed))
 
     recipe = importlib.import_module(f"experiments.{values['recipe']}")
     config = validated(recipe.Config, recipe_keys(values))
@@ -300,8 +300,10 @@ def one_line(error: Exception) -> str:
     return text.partition(" Config search path:")[0]
 
 
-def _plain(composed: DictConfig) -> dict[str, Any]:
-    values = OmegaConf.to_container(composed, resolve=True)
+@cache
+def _composed(conf: Path, *overrides: str) -> Mapping[str, Any]:
+    """The configuration as plain values. Call it within `_composing(conf)`."""
+    values = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
@@ -336,7 +338,7 @@ def _checked_keys(conf: Path, parsed: Sequence[Override]) -> list[str]:
     for override in parsed:
         group = override.key_or_group
         if (conf / group).is_dir():
-            options = list(experiments(conf)) if group == "experiment" else [file.stem for file in sorted((conf / group).glob("*.yaml"))]
+            options = [file.relative_to(conf / group).with_suffix("").as_posix() for file in sorted((conf / group).rglob("*.yaml"))]
             choices = _sweep_values(override) if override.is_sweep_override() else [str(override.value())]
             for chosen in choices:
                 if chosen not in options and chosen != "None":
@@ -346,8 +348,7 @@ def _checked_keys(conf: Path, parsed: Sequence[Override]) -> list[str]:
             groups.append(_text(override))
     if not any(group.startswith("experiment=") for group in groups):
         raise UserError("which experiment? Add experiment=NAME; `python run.py` lists them")
-    values = _plain(compose("config", groups))
-    known = paths(values)
+    known = paths(_composed(conf, *groups))
     for override in parsed:
         key = override.key_or_group
         added = override.is_add() or override.is_force_add()

@@ -11,13 +11,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
 
 from nncompress.errors import UserError
+from nncompress.lab.processes import agreed, rank, world
 from nncompress.lab.provenance import device_name, provenance
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
@@ -59,8 +62,7 @@ class Settings:
         device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise UserError("lab.device = cuda: no GPU is visible here; use lab.device=cpu or auto")
-        own_processes = self.trainer.get("devices", 1) != 1 or "WORLD_SIZE" in os.environ
-        workers = self.workers or (1 if device == "cuda" or own_processes else max(1, (os.cpu_count() or 1) // self.threads))
+        workers = 1 if world() > 1 else self.workers or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // self.threads))
         stack = 1 if self.replicates == "loop" else self.stack or (GPU_STACK if device == "cuda" else CPU_STACK)
         return replace(self, device=device, workers=workers, stack=stack)  # type: ignore[arg-type]
 
@@ -78,6 +80,7 @@ class Lab:
         self.store = Store(self.settings.store)
         self.say = say
         self._memory: OrderedDict[Stage, Artifact] = OrderedDict()
+        self._costs: dict[Stage, tuple[float, float]] = {}
 
     @property
     def runtime(self) -> Any:
@@ -114,6 +117,13 @@ class Lab:
                 found = self._remember(stage, stage.compute({s: self.get(s) for s in stage.upstream}, self))
         return found
 
+    def cost(self, stage: Stage) -> tuple[float, float]:
+        """Training FLOPs and seconds that the stage itself took, upstream not counted."""
+        if stage not in self._costs:
+            artifact = self.get(stage)
+            self._costs[stage] = artifact.metrics.get("train_flops", 0.0), artifact.provenance.get("seconds", 0.0)
+        return self._costs[stage]
+
     # -- a group of stages, in this process ------------------------------------------------------------------------------------------------
 
     def train(self, group: Sequence[Stage], labels: dict[str, str], on_steps: Callable[[int], None] | None = None) -> None:
@@ -122,8 +132,8 @@ class Lab:
         Another process that computes one of them is waited for, and its result taken.
         """
         upstream = {stage: {s: self.get(s) for s in stage.upstream} for stage in group}
-        with self.store.lock([stage.key for stage in group]):
-            missing = [stage for stage in group if self.store.read(stage) is None]
+        with self.store.lock([stage.key for stage in group]) if rank() == 0 else nullcontext():
+            missing = agreed([stage for stage in group if self.store.read(stage) is None])
             began = time.perf_counter()
             if fits := [stage for stage in missing if isinstance(stage, Fit)]:
                 self._train_fits(fits, labels, upstream, on_steps)
@@ -131,7 +141,9 @@ class Lab:
                 if not isinstance(stage, Fit):
                     artifact = stage.compute(upstream[stage], self)
                     artifact.provenance |= self._provenance(time.perf_counter() - began, "32-true")
-                    self.store.write(stage, artifact)
+                    if rank() == 0:
+                        self.store.write(stage, artifact)
+            agreed(None)  # nobody reads before rank 0 has written
 
     def _train_fits(
         self,
@@ -146,15 +158,18 @@ class Lab:
         task = Task(first.model, first.dataset, first.training, first.begin_step, first.last_step)
         masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
         replicates = [
-            Replicate(labels.get(f.key, f.key), f.seed, upstream[f][f.start].weights, mask, self.store.read_partial(f))
-            for f, mask in zip(fits, masks, strict=True)
-        ]  # fmt: skip
+            Replicate(labels.get(f.key, f.key), f.seed, upstream[f][f.start].weights, mask, state)
+            for f, mask, state in zip(fits, masks, agreed([self.store.read_partial(f) for f in fits]), strict=True)
+        ]
 
         def keep(states: list[Any]) -> None:
             for stage, (arrays, meta) in zip(fits, states, strict=True):
                 self.store.write_partial(stage, arrays, meta)
 
-        for f, mask, trained in zip(fits, masks, fit(task, replicates, self.runtime, on_steps, keep), strict=True):
+        results = fit(task, replicates, self.runtime, on_steps, keep)
+        if rank() != 0:
+            return
+        for f, mask, trained in zip(fits, masks, results, strict=True):
             densities = {"density": density(mask) if mask else 1.0}
             densities |= {f"density_{name.removesuffix('.weight')}": share for name, share in layer_densities(mask).items()}
             arrays = pack("weights", trained.weights) | pack("mask", mask) | pack("curve", trained.curves)
@@ -177,9 +192,11 @@ class Lab:
         by_stage: dict[Stage, list[Row]] = {}
         for row in rows:
             by_stage.setdefault(row.stage, []).append(row)
-        missing = self.missing([row.stage for row in rows])
+        missing = agreed(self.missing([row.stage for row in rows]))
         waiting = set(missing)
         needs = {stage: [s for s in ancestors([stage])[:-1] if s in waiting] for stage in missing}
+        if rank() != 0:
+            self.say, on_rows = (lambda _: None), (lambda _: None)
         on_rows([row for row in rows if row.stage not in waiting])
         if not missing:
             return
@@ -189,7 +206,7 @@ class Lab:
             unit="step",
             unit_scale=True,
             smoothing=0.02,
-            disable=not self.settings.progress,
+            disable=not self.settings.progress or rank() != 0,
             dynamic_ncols=True,
             file=sys.stderr,
         )
@@ -219,9 +236,8 @@ class Lab:
         ready = [s for s, upstream in needs.items() if s in waiting and s not in busy and waiting.isdisjoint(upstream)]
         while ready:
             first = ready[0]
-            group: list[Stage] = [first]
-            if isinstance(first, Fit):
-                group = [s for s in ready if isinstance(s, Fit) and s.shared == first.shared][: self.settings.stack]
+            same = [s for s in ready if isinstance(first, Fit) and isinstance(s, Fit) and s.shared == first.shared]
+            group: list[Stage] = [*same[: self.settings.stack]] or [first]
             ready = [s for s in ready if s not in group]
             yield group
 
@@ -229,7 +245,7 @@ class Lab:
         while waiting:
             group = next(self._groups(needs, waiting, set()))
             began = time.perf_counter()
-            self.train(group, labels, lambda steps, size=len(group): tick(steps * size))  # type: ignore[misc]
+            self.train(group, labels, partial(_tick, tick, len(group)))
             waiting -= set(group)
             finished(group, time.perf_counter() - began)
 
@@ -264,6 +280,10 @@ class Lab:
             listener.join(timeout=5)
 
 
+def _tick(tick: Callable[[int], Any], replicates: int, steps: int) -> None:
+    tick(steps * replicates)
+
+
 _worker: dict[str, Any] = {}
 
 
@@ -281,4 +301,4 @@ def _end_with(parent: int) -> None:
 
 
 def _work(group: list[Stage]) -> None:
-    _worker["lab"].train(group, _worker["labels"], lambda steps: _worker["steps"].put(steps * len(group)))
+    _worker["lab"].train(group, _worker["labels"], partial(_tick, _worker["steps"].put, len(group)))

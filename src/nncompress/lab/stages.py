@@ -1,4 +1,4 @@
-"""The stages that recipes are made of: initial weights, masks, fits, interpolations. Plain descriptions; torch is imported only to compute."""
+"""The stages that recipes are made of: initial weights, masks, fits, interpolations. Torch is imported only to compute them."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class InitialWeights(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Fit(Stage):
-    """Train `model` from the weights of `start` under `mask`.
+    """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask and seed.
 
-    The batch order is a function of (seed, epoch). Training runs from step `begin_step` of the schedule and the batch order to `stop_step`
-    (None: to training.steps). With `begin_step` = k and the weights of step k this is weight rewinding (Frankle et al. 2020); the optimizer's
-    moments start from zero.
+    The batch order is a function of (seed, epoch). Training runs from step `begin_step` of the schedule and of the batch order to
+    `stop_step` (None: to training.steps). With `begin_step` = k and the weights of step k this is weight rewinding (Frankle et al. 2020);
+    the optimiser's moments start from zero.
 
-    Yields `weights/*` after the last step, the `mask/*` it trained under (if any), `curve/step`, `curve/validation_loss`, `curve/validation_accuracy` (one entry per evaluation)
-    and metrics: `steps, train_loss, train_accuracy, validation_loss, validation_accuracy, test_loss, test_accuracy` after the last step;
-    `early_stop_step, early_stop_validation_loss` and `early_stop_accuracy, early_stop_loss` (test split) at the minimum of the validation loss;
-    `density` and `density_<layer>` of the mask; `train_flops`. Trained by the lab, which stacks fits that share all but start, mask and seed.
+    Yields `weights/*` after the last step, the `mask/*` it trained under (if any), and `curve/step`, `curve/validation_loss`,
+    `curve/validation_accuracy` (one entry per evaluation). Metrics: `train_loss, train_accuracy` and the same of the validation and the
+    test split after the last step; `early_stop_step`, `early_stop_validation_loss` and, on the test split, `early_stop_accuracy` and
+    `early_stop_loss` at the minimum of the validation loss; `density` and `density_<layer>` of the mask; `steps`; `train_flops`.
     """
 
     model: Model
@@ -104,8 +104,9 @@ class ShuffledMask(Stage):
 class Interpolation(Stage):
     """Error along the straight line between the weights of two fits (linear mode connectivity, Frankle et al. 2020).
 
-    Yields `curve/alpha`, `curve/test_error`, `curve/train_error` and the metrics `instability` = max over alpha of error(alpha W1 + (1 - alpha) W2)
-    minus the mean of the two ends' errors, on the test split, as in the paper, and `train_instability` likewise.
+    Yields `curve/alpha`, `curve/test_error`, `curve/train_error` and the metrics `instability` and `train_instability`: the maximum over
+    alpha of error(alpha W1 + (1 - alpha) W2) minus the mean of the two ends' errors, on the test split (as in the paper) and the training
+    split.
     """
 
     first: Fit

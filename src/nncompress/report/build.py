@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,9 @@ def report(results: Path, experiments: Sequence[Described], experiment: str | No
             paths += _report_one(results, described)
         paths.append(_write(results / "README.md", overview(results, experiments)))
     except OSError as error:
-        raise UserError(f"cannot write the report to {results}: {error.strerror or error}; choose another folder with lab.results=...") from error
+        raise UserError(
+            f"cannot write the report to {results}: {error.strerror or error}; choose another folder with lab.results=..."
+        ) from error
     return paths
 
 
@@ -127,7 +129,10 @@ def _report_one(results: Path, described: Described) -> list[Path]:
     verdicts = judge_all(described.claims, records)
     paths = [
         _write(results / "tables" / f"{name}.md", _tables_page(described, records, tables)),
-        _write(results / "tables" / f"{name}.csv", _csv(pd.concat([t.cells for t in tables]) if tables else pd.DataFrame(columns=list(CSV_COLUMNS)))),
+        _write(
+            results / "tables" / f"{name}.csv",
+            _csv(pd.concat([t.cells for t in tables]) if tables else pd.DataFrame(columns=list(CSV_COLUMNS))),
+        ),
         _write(results / "claims" / f"{name}.csv", _csv(verdicts)),
     ]
     curves = read_curves(results, name, records)
@@ -149,7 +154,8 @@ def _section(results: Path, e: Described, records: pd.DataFrame, verdicts: pd.Da
     parts = [f"## {e.name}", "\n".join(f"- {name}: {value}" for name, value in facts if value)]
     if len(verdicts):
         rows = [
-            [r["statement"], with_unit(r["paper"], r["unit"]), _estimate(r), str(r["n"]), f"**{r['verdict']}**"] for r in verdicts.to_dict("records")
+            [r["statement"], with_unit(r["paper"], r["unit"]), _estimate(r), str(r["n"]), f"**{r['verdict']}**"]
+            for r in verdicts.to_dict("records")
         ]
         parts.append(pipes(["claim", "paper", "ours, mean and 95 % interval", "n", "verdict"], rows))
     kinds = {"records": "records", "tables": "tables", "claims": "claims", "curves": "learning curves"}
@@ -159,7 +165,9 @@ def _section(results: Path, e: Described, records: pd.DataFrame, verdicts: pd.Da
         for end in (("md",) if folder == "tables" else ("csv",))
         if (results / folder / f"{e.name}.{end}").exists()
     ]
-    figures = [(lines, f"figures/{e.name}_{lines.name}.png") for lines in e.figures if (results / f"figures/{e.name}_{lines.name}.png").exists()]
+    figures = [
+        (lines, f"figures/{e.name}_{lines.name}.png") for lines in e.figures if (results / f"figures/{e.name}_{lines.name}.png").exists()
+    ]
     links += [f"[figure: {spoken(lines.name)}]({path})" for lines, path in figures]
     parts.append(" · ".join(links))
     if figures:
@@ -175,7 +183,7 @@ def _tables_page(described: Described, records: pd.DataFrame, tables: Sequence[L
     return "\n".join(parts)
 
 
-def _estimate(row: dict[str, Any]) -> str:
+def _estimate(row: Mapping[Any, Any]) -> str:
     """'0.31 [0.12, 0.50] pp'."""
     unit = row["unit"]
     bounds = f" [{number(row['ci_low'], unit)}, {number(row['ci_high'], unit)}]" if pd.notna(row["ci_low"]) else ""
@@ -213,7 +221,9 @@ def _described(name: str, words: dict[str, Any]) -> Described:
     try:
         module = importlib.import_module(f"experiments.{recipe}")
     except ModuleNotFoundError as error:
-        raise UserError(f"conf/experiment/{name}.yaml names the recipe {recipe!r}, but importing experiments/{recipe}.py failed: {error}") from error
+        raise UserError(
+            f"conf/experiment/{name}.yaml names the recipe {recipe!r}, but importing experiments/{recipe}.py failed: {error}"
+        ) from error
     declared = {word: tuple(getattr(module, word.upper(), ())) for word in ("claims", "tables", "figures")}
     about = {str(word): str(value).strip() for word, value in (words.get("about") or {}).items()}
     return Described(name, recipe, str(words.get("scale", "paper")), about, tuple(words.get("deviations") or ()), **declared)

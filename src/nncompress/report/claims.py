@@ -35,8 +35,8 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, 
 def judge(claim: Claim, records: pd.DataFrame) -> dict[str, Any]:
     """One line of `claims/<experiment>.csv`, in the columns `COLUMNS`; numbers as stored, that is accuracies as fractions.
 
-    The verdict is 'reproduced' if the 95 % interval lies in [low, high], 'not reproduced' if it lies wholly outside, else 'inconclusive'; so it
-    is with fewer than `minimum_seeds` seeds that have a finite value. Rows of a sweep (`variant` not empty) do not count.
+    The verdict is 'reproduced' if the 95 % interval lies in [low, high], 'not reproduced' if it lies wholly outside, else 'inconclusive';
+    so it is with fewer than `minimum_seeds` seeds that have a finite value. Rows of a sweep (`variant` not empty) do not count.
     """
     return _judge(claim, as_written(tidy(records)))
 
@@ -46,7 +46,8 @@ def judge_all(claims: Sequence[Claim], records: pd.DataFrame) -> pd.DataFrame:
     rows = as_written(tidy(records))
     models = set(rows["model"])
     return pd.DataFrame(
-        [_judge(claim, rows) for claim in claims if not claim.models or any(_matches(claim, model) for model in models)], columns=list(COLUMNS)
+        [_judge(claim, rows) for claim in claims if not claim.models or any(_matches(claim, model) for model in models)],
+        columns=list(COLUMNS),
     )
 
 
@@ -65,9 +66,19 @@ def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
         verdict = "inconclusive"
     ours = float(np.mean(values)) if values else nan
     return {
-        "claim": claim.id, "statement": claim.statement, "paper": nan if claim.paper is None else claim.paper, "ours": ours, "n": len(values),
-        "ci_low": ci_low, "ci_high": ci_high, "scale": scale_of(rows), "verdict": verdict, "low": claim.low, "high": claim.high, "unit": claim.unit,
-    }  # fmt: skip
+        "claim": claim.id,
+        "statement": claim.statement,
+        "paper": nan if claim.paper is None else claim.paper,
+        "ours": ours,
+        "n": len(values),
+        "ci_low": ci_low,
+        "ci_high": ci_high,
+        "scale": scale_of(rows),
+        "verdict": verdict,
+        "low": claim.low,
+        "high": claim.high,
+        "unit": claim.unit,
+    }
 
 
 def _matches(claim: Claim, model: str) -> bool:

@@ -20,9 +20,9 @@ Where: TypeAlias = Mapping[str, tuple[Any, ...]]
 class Claim:
     """A sentence of the paper that records can bear out or not.
 
-    `statistic` maps the records (one row per arm, round and seed, none of a sweep) to one value per seed, NaN or no entry where the records do
-    not hold it. The claim holds where the statistic's mean lies in [`low`, `high`]. `paper`: the published value. `models`: name patterns
-    (`conv_*`) of the models that the claim speaks of, empty for all.
+    `statistic` maps the records (one row per arm, round and seed, none of a sweep) to one value per seed, NaN or no entry where the
+    records do not hold it. The claim holds where the statistic's mean lies in [`low`, `high`]. `paper`: the published value. `models`:
+    name patterns (`conv_*`) of the models that the claim speaks of, empty for all.
     """
 
     id: str
@@ -40,8 +40,8 @@ class Claim:
 class Table:
     """Mean ± std over seeds of `metric`, one row per value of `index`, one column per value of `columns`.
 
-    `at`: show of the columns' values only those nearest to these (density: of the rounds there are). `order`: the values of `index` that are
-    shown first. `where`: the records that count. `derive`: makes the table's records from the records, for a metric or a name they lack.
+    `at`: show of the columns' values only those nearest to these (density: of the rounds there are). `order`: the values of `index` that
+    are shown first. `where`: the records that count. `derive`: makes the table's records from them, for a metric or a name they lack.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Published:
-    """The numbers of `results/paper/<recipe>.csv` that the records (after `derive`) can be held against, one row each. `units`: of its metrics."""
+    """The numbers of `results/paper/<recipe>.csv` that the records (after `derive`) hold too, side by side. `units`: metric -> unit."""
 
     name: str
     title: str
@@ -85,10 +85,11 @@ class Panel:
 class Lines:
     """A figure of lines with bands: mean over seeds of each panel's metric against `x`, one line per value of `series`.
 
-    `x` = density is drawn as in the lottery-ticket papers: percent, logarithmic, dense net on the left. `order`: all values that the series may
-    have, which fixes their colours over all figures that share it. `at`: show only the series nearest to these numbers. `where`: the rows that
-    count. `baseline`: rows whose mean is a dotted horizontal line, called `baseline_label`. `band`: ± one standard deviation, or minimum to
-    maximum, over seeds. `source`: records, or learning curves with the density of their records. `x_max`: end of the x axis, as a share of its length.
+    `x` = density is drawn as in the lottery-ticket papers: percent, logarithmic, dense net on the left. `order`: all values that the series
+    may have, which fixes their colours over all figures that share it. `at`: show only the series nearest to these numbers. `where`: the
+    rows that count. `baseline`: rows whose mean is a dotted horizontal line, called `baseline_label`. `band`: ± one standard deviation, or
+    minimum to maximum, over seeds. `source`: records, or learning curves with the density of their records. `x_max`: where the x axis ends,
+    as a share of its length.
     """
 
     name: str

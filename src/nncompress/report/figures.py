@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,25 @@ __all__ = ["Lines", "Panel", "draw", "save"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = "osD^vPXh"
-STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10, "figure.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.color": "#E6E6E6", "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.5, "lines.markersize": 4,
-    "legend.frameon": False, "svg.hashsalt": "nncompress", "svg.fonttype": "path", "savefig.dpi": 150, "axes.formatter.useoffset": False,
-}  # fmt: skip
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "nncompress",
+}
+FEWEST_POINTS = 10
+"""A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
@@ -36,20 +51,22 @@ def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | 
     if lines.derive is not None and len(rows):
         rows = lines.derive(rows)
     x = "level" if lines.x == "density" else lines.x
-    if rows.empty or not {x, lines.series} <= set(rows):
+    if rows.empty or not {x, lines.series, "seed"} <= set(rows):
         return None
-    rows = rows[rows[x].notna() & rows[lines.series].notna()]
+    rows = rows[rows[x].notna() & rows[lines.series].notna() & rows["seed"].notna()]
     panels = [panel for panel in lines.panels if panel.metric in rows and chosen(rows, panel.where)[panel.metric].notna().any()]
     if not panels:
         return None
     if lines.at:
         rows = rows[rows[lines.series].isin(nearest(sorted(rows[lines.series].unique(), reverse=True), lines.at))]
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
-        width, height = max(4.2 * len(panels), 5.0), 4.2
+    with _style():
+        width, height = max(4.2 * len(panels), 6.4), 4.2
         figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
         figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
-        styles, seeds, heights = _styles(lines, rows), [], []
+        styles = _styles(lines, rows)
+        seeds: list[float] = []
+        heights: list[float] = []
         alike = len({panel.metric for panel in panels}) == 1
         for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels), sharey=alike)), panels, strict=True):
             seen = _draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles, records)
@@ -71,11 +88,16 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `<stem>.png` and `<stem>.svg`, without dates."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+    with _style():
         figure.savefig(paths[0], metadata={"Software": None})
         figure.set_layout_engine("none")  # the places found for the first file stand
         figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
     return paths
+
+
+def _style() -> AbstractContextManager[None]:
+    """Our style upon matplotlib's defaults, whatever the user's own settings are; the backend stays."""
+    return matplotlib.rc_context({**{name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}, **STYLE})
 
 
 def _draw_panel(
@@ -87,8 +109,8 @@ def _draw_panel(
     for name, style in styles.items():
         mine = rows[(rows[lines.series] == name) & rows[panel.metric].notna()]
         over = (mine.groupby([x, "seed"])[panel.metric].mean() * factor).groupby(x).agg(["mean", "std", "min", "max", "count"])
-        if lines.x_max < 1:
-            over = over[over.index <= lines.x_max * rows[x].max()]
+        shown = over[over.index <= lines.x_max * rows[x].max()]
+        over = shown if len(shown) >= FEWEST_POINTS else over
         if over.empty:
             continue
         label = f"{percent(name)} of weights" if lines.series == "level" else spoken(name)
@@ -109,14 +131,17 @@ def _draw_panel(
     axes.set_xlabel(lines.x_label)
     axes.set_title(panel.label, loc="left")
     if panel.unit == "steps":
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     return pd.concat([frame for frame in drawn if len(frame)] or drawn)
 
 
 def _limit(axes: Axes, panel: Panel, heights: list[float]) -> None:
     """The y range: from zero for steps and differences, without the lowest tenth of the points where the panel zooms."""
+    if not heights:
+        return
     if panel.unit in ("steps", "pp"):
-        axes.set_ylim(bottom=min(0.0, *heights, axes.get_ylim()[0] if min(heights) < 0 else 0.0))
+        axes.set_ylim(bottom=0 if min(heights) >= 0 else None)
     if panel.zoom:
         floor, top = float(np.quantile(heights, 0.1)), max(heights)
         axes.set_ylim(floor - 0.15 * (top - floor) - 1e-6, top + 0.12 * (top - floor) + 1e-6)
@@ -133,7 +158,7 @@ def _density_axis(axes: Axes, levels: pd.Series) -> None:
 
 
 def _styles(lines: Lines, rows: pd.DataFrame) -> dict[Any, dict[str, Any]]:
-    """Series -> how its line looks. Numbers go along a sequential palette, names by their place in the declared order, others take what is free."""
+    """Series -> how its line looks: numbers along a sequential palette, names by their place in the order, others take what is free."""
     names = list(rows[lines.series].unique())
     if all(isinstance(name, float | int | np.number) for name in names):
         names.sort(reverse=True)
@@ -150,7 +175,7 @@ def _styles(lines: Lines, rows: pd.DataFrame) -> dict[Any, dict[str, Any]]:
 
 
 def _caption(lines: Lines, records: pd.DataFrame, counts: list[float]) -> str:
-    n = span([int(count) for count in counts])
+    n = span([int(count) for count in counts]) if counts else "0"
     band = "± one standard deviation" if lines.band == "std" else "minimum to maximum"
     what = " on ".join(", ".join(spoken(value) for value in sorted(set(records[column]) - {""})) for column in ("model", "dataset"))
-    return f"{what}. Scale: {scale_of(records)}. Mean of {n} seeds, band: {band}."
+    return f"{what}. Scale: {scale_of(records)}. Mean of {n} {'seed' if n == '1' else 'seeds'}, band: {band}."

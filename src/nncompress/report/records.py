@@ -11,8 +11,8 @@ from nncompress.report.declare import Where
 
 WORDS = ("experiment", "scale", "dataset", "model", "variant", "arm", "precision", "key", "device")
 NUMBERS = (
-    "round", "rewind_step", "seed", "density", "steps", "validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "test_loss",
-    "test_accuracy", "early_stop_step", "early_stop_validation_loss", "early_stop_loss", "early_stop_accuracy", "instability",
+    "round", "rewind_step", "seed", "density", "steps", "validation_loss", "validation_accuracy", "train_loss", "train_accuracy",
+    "test_loss", "test_accuracy", "early_stop_step", "early_stop_validation_loss", "early_stop_loss", "early_stop_accuracy", "instability",
     "train_instability", "train_flops", "total_flops", "seconds", "total_seconds",
 )  # fmt: skip
 
@@ -20,7 +20,7 @@ NUMBERS = (
 def tidy(records: pd.DataFrame) -> pd.DataFrame:
     """The records with every standard column, words as text ('' where empty), numbers as floats (NaN where empty or unreadable).
 
-    `level` is added: the mean density of the rows of one round, so that arms whose densities differ by a few weights share a place on the axis.
+    `level` is added: the mean density of the rows of one round, so that arms that differ by a few weights share a place on the axis.
     """
     records = records.reindex(columns=[*records.columns, *(c for c in (*WORDS, *NUMBERS) if c not in records.columns)])
     for column in WORDS:
@@ -78,8 +78,8 @@ def scale_of(records: pd.DataFrame) -> str:
 
 
 def nearest(values: list[float], wanted: tuple[float, ...]) -> list[float]:
-    """Of `values`, those nearest (as a ratio) to each of `wanted`, each once, in their order; all of them if nothing is wanted."""
-    if not wanted or not values:
+    """Of `values`, those nearest (as a ratio) to each of `wanted`, each once, in their order; all of them if no fewer are wanted."""
+    if not wanted or len(values) <= len(wanted):
         return values
     picked = {min(values, key=lambda value: abs(value - w) / max(value, w, 1e-12)) for w in wanted}
     return [value for value in values if value in picked]

@@ -46,11 +46,13 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
         return None
     shown = sorted(records[columns].unique(), reverse=columns == "level")
     shown = nearest(shown, table.at)
-    values = records.groupby([index, columns, "seed"])[table.metric].mean().groupby([index, columns]).agg(["mean", "std", "count"])
+    by_seed = records.groupby([index, columns, "seed"])[table.metric].mean()
+    values = pd.DataFrame(by_seed.groupby([index, columns]).agg(["mean", "std", "count"]))
     names = _in_order(records[index].unique(), table.order, descending=index == "level")
     cells, rows = [], []
     for name in names:
-        found = {column: values.loc[(name, column)] for column in shown if (name, column) in values.index}
+        own = values.loc[[name]].droplevel(index).to_dict("index")
+        found = {column: own[column] for column in shown if column in own}
         if not found:
             continue
         counts = [int(cell["count"]) for cell in found.values()]
@@ -61,7 +63,9 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
                 continue
             cell = found[column]
             published = _published(paper, records, table, {index: name, columns: column})
-            row.append(_shown(cell["mean"], cell["std"], table) + (f" (paper {number(published, table.unit)})" if published is not None else ""))
+            row.append(
+                _shown(cell["mean"], cell["std"], table) + (f" (paper {number(published, table.unit)})" if published is not None else "")
+            )
             cells.append((table.name, name, column, table.metric, cell["mean"], cell["std"], int(cell["count"]), published, scale_of(records)))
         rows.append(row)
     head = [spoken(table.index), *(_named(columns, column) for column in shown)]
@@ -104,7 +108,10 @@ def pipes(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def text(table: Laid) -> str:
     """The table for a terminal."""
     widths = [max(len(row[i]) for row in [table.head, *table.rows]) for i in range(len(table.head))]
-    lines = ["  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in [table.head, *table.rows]]  # fmt: skip
+    lines = (
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+        for row in [table.head, *table.rows]
+    )
     return "\n".join([table.title, *(line.rstrip() for line in lines), table.note])
 
 
@@ -137,7 +144,7 @@ def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) 
     return Laid(table.title, head, rows, note, _cells(cells))
 
 
-def _cells(cells: list[tuple[object, ...]]) -> pd.DataFrame:
+def _cells(cells: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     numbers = {"mean": float, "std": float, "paper": float, "n": int}
     return pd.DataFrame(cells, columns=list(CSV_COLUMNS)).astype(numbers)
 

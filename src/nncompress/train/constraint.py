@@ -61,6 +61,8 @@ class Free(nn.Module):
     """No constraint: effective weights are the latent ones."""
 
     latent: nn.Parameter
+    gradient: Tensor
+    owner: Tensor
 
     def __init__(self, layout: Layout, values: Tensor) -> None:
         super().__init__()
@@ -119,6 +121,8 @@ class Free(nn.Module):
 class Masked(Free):
     """Weights times a mask. Latent values start masked and their gradients are masked, so pruned weights are exactly zero at all times."""
 
+    mask: Tensor
+
     def __init__(self, layout: Layout, values: Tensor, mask: Tensor) -> None:
         super().__init__(layout, values * mask)
         self.register_buffer("mask", mask.to(values.dtype), persistent=False)
@@ -130,7 +134,7 @@ class Masked(Free):
 
 
 class Survivors(Free):
-    """The same function as `Masked`, with only the surviving weights as latent values: optimiser and moments cost as little as the net is dense."""
+    """The same function as `Masked`, with only the surviving weights as latent values: the optimiser costs as little as the net is dense."""
 
     def __init__(self, layout: Layout, values: Tensor, mask: Tensor) -> None:
         self._index = torch.nonzero(mask).squeeze(1)

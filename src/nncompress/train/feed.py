@@ -36,11 +36,11 @@ class Feed:
         """One batch a step, x (R, B, C, H, W) and y (R, B), for the updates first_step .. last_step - 1."""
         size, examples = self.training.batch_size, len(self.labels)
         orders = np.stack([batch_indices(seed, first_step, last_step, examples, size) for seed in self.seeds], axis=1)  # (steps, R, B)
-        indices = torch.as_tensor(orders[:, :, rank::world]).to(self.device)
-        for offset, index in enumerate(indices):
+        indices = torch.as_tensor(orders if self.augmented else orders[:, :, rank::world]).to(self.device)
+        for step, index in enumerate(indices, first_step):
             images = self.images.index_select(0, index.reshape(-1)).unflatten(0, index.shape)
-            if self.augmented:
-                step = first_step + offset
+            if self.augmented:  # the whole batch before this process's share is taken, so that shares do not repeat each other's draws
                 changed = [augment(x, self.dataset.augmentation, seed, step) for x, seed in zip(images, self.seeds, strict=True)]
-                images = scale(torch.stack(changed), self.splits, self.dataset.scaling, self.dtype)
+                images = scale(torch.stack(changed)[:, rank::world], self.splits, self.dataset.scaling, self.dtype)
+                index = index[:, rank::world]
             yield {"x": images, "y": self.labels.index_select(0, index.reshape(-1)).view(index.shape)}

@@ -17,7 +17,7 @@ import torch
 
 from nncompress.data import Splits, load
 from nncompress.models import build, multiply_accumulates, output_layer
-from nncompress.train.callbacks import Checkpoint, Clock, Progress
+from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
 from nncompress.train.learner import Learner
 from nncompress.train.objective import HardLabels, System
@@ -57,7 +57,7 @@ class Replicate:
     seed: int
     start: Weights
     mask: MaskArrays = field(default_factory=dict)
-    state: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None
+    state: State | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def fit(
     replicates: Sequence[Replicate],
     runtime: Runtime,
     on_steps: Callable[[int], None] | None = None,
-    on_checkpoint: Callable[[list[tuple[dict[str, np.ndarray], dict[str, Any]]]], None] | None = None,
+    on_checkpoint: Callable[[list[State]], None] | None = None,
 ) -> list[Trained]:
     """Train the replicates together and measure each.
 
@@ -126,6 +126,8 @@ def fit(
             callbacks.append(Checkpoint(runtime.checkpoint_seconds, on_checkpoint))
         trainer(runtime, callbacks).fit(made)
     made.to(runtime.device)
+    if not made.curve:  # no validation split: the last step stands for the best
+        made.best, made.best_step = made.constraint.latent.detach(), [made.last_step] * len(replicates)
     return measure(made, task)
 
 
@@ -172,8 +174,8 @@ def interpolate(
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Errors of the nets alpha W1 + (1 - alpha) W2 for `points` values of alpha in [0, 1] (Frankle et al. 2020, sec. 2).
 
-    Returns: curves `alpha, test_error, train_error` (points,) and metrics `instability` (test) and `train_instability`: the largest error on the
-    line minus the mean of the two ends' errors.
+    Returns: curves `alpha, test_error, train_error` (points,) and metrics `instability` (test) and `train_instability`: the largest
+    error on the line minus the mean of the two ends' errors.
     """
     torch.set_num_threads(runtime.threads)
     alphas = np.linspace(0, 1, points)
@@ -192,7 +194,7 @@ def interpolate(
 
 
 def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime, steps: int = 40) -> float:
-    """Seconds that one optimiser step of the stack takes here, its share of evaluation included; measured over a few steps after a warm-up."""
+    """Seconds that one optimiser step of the stack takes here, with its share of evaluation; measured over a few steps."""
     torch.set_num_threads(runtime.threads)
     made = learner(task, replicates, runtime)
     made.to(runtime.device)
@@ -203,8 +205,7 @@ def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime,
     began = time.perf_counter()
     made.evaluate(*made._validation)
     evaluation = time.perf_counter() - began
-    blocks = len(made.curve[-1:])
-    return max(made.seconds - blocks * evaluation, 0.0) / steps + evaluation / task.training.evaluate_every
+    return max(made.seconds - evaluation, 0.0) / steps + evaluation / task.training.evaluate_every
 
 
 __all__ = [

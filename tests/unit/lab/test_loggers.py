@@ -25,7 +25,7 @@ def tell(logger: RunLogger, folder: Path) -> None:
     Figure(figsize=(1, 1)).savefig(picture)
     logger.start("quick/lottery_ticket", {"training": {"steps": 5}, "variant": ""})
     logger.row({"arm": "winning_ticket", "round": 0, "seed": 0, "validation_accuracy": 0.9, "key": "a"})
-    logger.row({"arm": "winning_ticket", "round": 0, "seed": 1, "validation_accuracy": 0.7, "key": "b"})
+    logger.row({"arm": "winning_ticket", "round": 0, "seed": 1, "validation_accuracy": 0.75, "key": "b"})
     logger.row({"arm": "rewinding", "round": 1, "seed": 0, "rewind_step": 5, "validation_accuracy": 0.8})
     logger.curve("winning_ticket round=0 seed=0", CURVE)
     logger.table("accuracy", pd.DataFrame({"arm": ["winning_ticket"], "mean": [0.8]}))
@@ -47,7 +47,7 @@ def test_the_csv_logger_keeps_rows_whose_columns_differ(tmp_path: Path) -> None:
     assert logger.folder.is_relative_to(tmp_path / "csv" / "quick" / "lottery_ticket")
     with (logger.folder / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["validation_accuracy"] for row in rows] == ["0.9", "0.7", "0.8"]
+    assert [row["validation_accuracy"] for row in rows] == ["0.9", "0.75", "0.8"]
     assert [row["rewind_step"] for row in rows] == ["", "", "5"]
     assert json.loads((logger.folder / "config.json").read_text())["training"] == {"steps": 5}
     curve = pd.read_csv(logger.folder / "curves" / "winning_ticket_round=0_seed=0.csv")
@@ -77,10 +77,10 @@ def test_wandb_is_offline_where_no_key_is_configured(no_key: pytest.MonkeyPatch,
     assert logger.options["group"] == "sweep"
     tell(logger, tmp_path)
     assert logger.run is not None
-    assert logger.run.summary["winning_ticket/validation_accuracy"] == pytest.approx(0.8)
     (run,) = offline_runs(tmp_path / "logs")
     content = run.read_bytes()
     assert all(word in content for word in (b"rewinding/validation_accuracy", b"tables/accuracy", b"figures/accuracy"))
+    assert b"0.825" in content  # the summary: the mean of 0.9 and 0.75
 
 
 @pytest.mark.slow
@@ -96,7 +96,9 @@ def test_an_unreachable_server_neither_stops_nor_holds_up_a_run(
     assert len(offline_runs(tmp_path / "logs")) == 1
 
 
-def test_whatever_wandb_raises_is_said_once_and_the_run_goes_on(no_key: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whatever_wandb_raises_is_said_once_and_the_run_goes_on(
+    no_key: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     logger: Any = build({"name": "wandb", "mode": "offline"}, tmp_path / "logs")
 
     class Broken:

@@ -43,11 +43,13 @@ def fake_records(
             for arm, step, accuracy, stop, final in arms:
                 rows.append(
                     {
-                        "arm": arm, "round": round_, "rewind_step": step, "seed": seed, "density": kept, "density_layers.0.weight": 0.8**round_,
-                        "density_layers.4.weight": 0.9**round_, "steps": 50000, "precision": "32-true" if arm == "float32" else "bf16-mixed",
+                        "arm": arm, "round": round_, "rewind_step": step, "seed": seed, "density": kept,
+                        "density_fc1.weight": 0.8**round_, "density_fc3.weight": 0.9**round_, "steps": 50000,
+                        "precision": "32-true" if arm == "float32" else "bf16-mixed",
                         "early_stop_accuracy": accuracy, "early_stop_step": stop, "test_accuracy": final, "validation_accuracy": final,
-                        "early_stop_validation_loss": 0.06 if round_ in (5, 6, 7) else 0.08, "train_flops": 1e12, "total_flops": 1e12 * (round_ + 1),
-                        "seconds": 60.0, "total_seconds": 60.0 * (round_ + 1), "key": f"{arm}-{step}-{round_}-{seed}",
+                        "early_stop_validation_loss": 0.06 if round_ in (5, 6, 7) else 0.08, "train_flops": 1e12,
+                        "total_flops": 1e12 * (round_ + 1), "seconds": 60.0, "total_seconds": 60.0 * (round_ + 1),
+                        "key": f"{arm}-{step}-{round_}-{seed}",
                     }
                 )  # fmt: skip
             rows.append({"arm": "instability", "round": round_, "seed": seed, "density": kept, "instability": 0.01 + wobble})
@@ -77,3 +79,15 @@ def write_results(results: Path, experiment: str, records: pd.DataFrame, curves:
             path = results / folder / f"{experiment}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             frame.to_csv(path, index=False)
+
+
+def fake_interpolations() -> pd.DataFrame:
+    """What the instability arm leaves among the curves: test error along the line between two runs."""
+    alphas = [i / 29 for i in range(30)]
+    rows = [
+        {"arm": "instability", "round": round_, "seed": seed, "step": i, "alpha": a, "test_error": 0.02 + 0.03 * a * (1 - a) + 1e-4 * seed}
+        for round_ in (0, 7, 14)
+        for seed in (0, 1, 2)
+        for i, a in enumerate(alphas)
+    ]
+    return pd.DataFrame(rows)

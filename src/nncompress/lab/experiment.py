@@ -1,0 +1,231 @@
+"""An experiment from its recipe to its records and report; its plan; and the largest part of it that fits into some minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nncompress.errors import UserError
+from nncompress.lab import records
+from nncompress.lab.lab import Lab, Settings
+from nncompress.lab.loggers import RunLogger
+from nncompress.lab.processes import rank
+from nncompress.lab.row import Row
+from nncompress.lab.stage import Artifact, Stage, ancestors
+from nncompress.lab.stages import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe with its values. `variant`: what a sweep changed, empty for the experiment as written."""
+
+    name: str
+    recipe: ModuleType
+    config: Any
+    scale: str
+    about: dict[str, str]
+    deviations: list[str]
+    variant: str = ""
+
+    def rows(self) -> list[Row]:
+        """The recipe's rows, each checked to have columns of its own."""
+        rows = list(self.recipe.rows(self.config))
+        seen: dict[str, Row] = {}
+        for row in rows:
+            if seen.setdefault(row.label, row) is not row:
+                raise UserError(f"{self.name} has two rows {row.label!r}: give seeds, rounds and arms once each")
+        return rows
+
+
+def run(experiment: Experiment, settings: Settings, logger: RunLogger) -> pd.DataFrame:
+    """Train what is missing, write records as stages finish, then tables, figures and claims; print the main table and the verdicts.
+
+    Returns: the records of this experiment and variant.
+    """
+    rows = experiment.rows()
+    lab = Lab(settings)
+    preflight(rows, lab)
+    book = Book(experiment, lab, logger)
+    lab.run(rows, book.enter)
+    return book.close()
+
+
+class Book:
+    """Keeps an experiment's records: tidy rows with their costs, and the learning curves that the recipe wants kept."""
+
+    def __init__(self, experiment: Experiment, lab: Lab, logger: RunLogger) -> None:
+        self.experiment, self.lab, self.logger = experiment, lab, logger
+        self.results = lab.settings.results
+        self.path = self.results / "records" / f"{experiment.name}.csv"
+        self.curves = self.results / "curves" / f"{experiment.name}.csv"
+
+    def enter(self, rows: Sequence[Row]) -> None:
+        """Write the rows' records; their stages are in the store."""
+        entries, points = [], []
+        for row in rows:
+            artifact = self.lab.get(row.stage)
+            entry = self.record(row, artifact)
+            entries.append(entry)
+            self.logger.row(entry)
+            if row.keep_curves:
+                curve = thinned(artifact.curves)
+                identity = {name: entry[name] for name in records.IDENTITY if name in entry}
+                points += [{**identity, **dict(zip(curve, values, strict=True))} for values in zip(*curve.values(), strict=True)]
+                self.logger.curve(row.label, curve)
+        if entries:
+            records.upsert(self.path, entries)
+        if points:
+            records.upsert(self.curves, points, along=("step", "alpha"))
+
+    def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
+        """One tidy row. `total_*` counts every fit that the row stands on once: earlier rounds, teachers and itself."""
+        e, fits = self.experiment, [stage for stage in ancestors([row.stage]) if isinstance(stage, Fit)]
+        fit, costs = fits[-1], [self.lab.cost(stage) for stage in fits]
+        identity = {"experiment": e.name, "scale": e.scale, "dataset": fit.dataset.name, "model": fit.model.name, "variant": e.variant}
+        totals = {"total_flops": sum(flops for flops, _ in costs), "total_seconds": sum(seconds for _, seconds in costs)}
+        return {**identity, **row.columns, "steps": fit.steps, **artifact.metrics, **totals, **artifact.provenance, "key": row.stage.key}
+
+    def close(self) -> pd.DataFrame:
+        """Report on what is recorded, to files and to the terminal."""
+        from nncompress.report import build
+
+        if rank() != 0:
+            return records.read(self.path)
+        e = self.experiment
+        conf = Path(e.recipe.__file__ or "").resolve().parents[1] / "conf"
+        described = [d for d in build.read_experiments(conf) if d.name == e.name]
+        paths = build.report(self.results, described, e.name) if described else []
+        if described:
+            print(f"\n{build.render_text(self.results, described[0])}\n")
+        for kind, group in groupby(sorted([*paths, self.path], key=_kind), key=_kind):
+            print(f"{kind}: {', '.join(map(str, group))}")
+        found = records.read(self.path)
+        found = found[(found["variant"] == e.variant) & (found["scale"] == e.scale)]
+        self.logger.table(e.name, found)
+        self.logger.figures([path for path in paths if path.suffix == ".png"])
+        return found
+
+
+def _kind(path: Path) -> str:
+    return path.parent.name if path.parent.name != "quick" else path.parent.parent.name
+
+
+def thinned(curve: dict[str, np.ndarray], whole: int = 50, every: int = 10) -> dict[str, np.ndarray]:
+    """The first `whole` points of a curve, then each `every`-th: where it bends all of it is kept."""
+    return {name: np.concatenate([values[:whole], values[whole + every - 1 :: every]]) for name, values in curve.items()}
+
+
+def preflight(rows: Iterable[Row], lab: Lab) -> None:
+    """Refuse before any training what no stage could be computed with: unknown models, data sets and layers, and nets that do not fit the data."""
+    from nncompress.models import build, input_shape, parameter_names
+    from nncompress.train.fit import splits
+
+    checked = set()
+    for row in rows:
+        for stage in (*row.stage.upstream, row.stage):
+            for name in getattr(stage, "fraction", {}):
+                known = parameter_names(stage.fit.model)  # type: ignore[attr-defined]
+                if name not in known:
+                    layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
+                    raise UserError(
+                        f"prune_fraction.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}"
+                    )
+            if not isinstance(stage, Fit) or (pair := (stage.model, stage.dataset)) in checked:
+                continue
+            checked.add(pair)
+            build(stage.model)
+            data = splits(stage.dataset, lab.settings.data_dir)
+            wanted, found = input_shape(stage.model), tuple(data.train_x.shape[1:])
+            if int(np.prod(wanted)) != int(np.prod(found)) or (stage.model.name != "mlp" and wanted != found):
+                raise UserError(f"model {stage.model.name} takes inputs of {wanted}, but {stage.dataset.name} has images of {found}")
+            if stage.training.batch_size > len(data.train_y):
+                raise UserError(f"training.batch_size = {stage.training.batch_size} is more than the {len(data.train_y)} training examples")
+
+
+# -- plans and budgets ---------------------------------------------------------------------------------------------------------------------
+
+
+class Stopwatch:
+    """How long fits take here, measured once for each kind of fit."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._per_step: dict[tuple[str, ...], float] = {}
+
+    def seconds(self, stages: Sequence[Stage]) -> float:
+        """Wall time of computing the stages, all workers busy."""
+        fits = [stage for stage in stages if isinstance(stage, Fit)]
+        return sum(fit.steps * self._step(fit) for fit in fits) / self.lab.settings.workers
+
+    def _step(self, fit: Fit) -> float:
+        """Seconds of one step of one replicate in a full stack."""
+        kind = (repr(fit.model), repr(fit.dataset), repr(replace(fit.training, learning_rate=1.0, steps=1)))
+        if kind not in self._per_step:
+            from nncompress.models import initial_weights
+            from nncompress.train.fit import Replicate, Task, time_per_step
+
+            count = self.lab.settings.stack
+            task = Task(fit.model, fit.dataset, fit.training, 0, fit.training.steps)
+            stack = [Replicate("timing", seed, initial_weights(fit.model, seed)) for seed in range(count)]
+            self._per_step[kind] = time_per_step(task, stack, self.lab.runtime) / count
+        return self._per_step[kind]
+
+
+def plan(experiment: Experiment, settings: Settings) -> str:
+    """What a run would train and reuse, by arm, and about how long it would take here. Trains nothing but a few timing steps."""
+    rows, lab = experiment.rows(), Lab(settings)
+    preflight(rows, lab)
+    watch, missing = Stopwatch(lab), set(lab.missing([row.stage for row in rows]))
+    lines = [
+        f"{experiment.name} (scale: {experiment.scale}) on {lab.settings.device}, {lab.settings.workers} at a time, stacks of {lab.settings.stack}"
+    ]
+    counted: set[Stage] = set()
+    for arm, group in groupby(sorted(rows, key=lambda row: str(row.columns.get("arm"))), key=lambda row: str(row.columns.get("arm"))):
+        needed = [stage for stage in ancestors([row.stage for row in group]) if stage.stored and stage not in counted]
+        counted.update(needed)
+        todo = [stage for stage in needed if stage in missing]
+        steps = sum(stage.steps for stage in todo if isinstance(stage, Fit))
+        lines.append(
+            f"  {arm:<26} {len(todo):>5} to train, {len(needed) - len(todo):>5} reused, {steps:>11,} steps, about {_span(watch.seconds(todo))}"
+        )
+    total = watch.seconds(list(missing))
+    lines.append(f"{len(missing)} of {len(counted)} stages to train: about {_span(total)} here")
+    return "\n".join(lines)
+
+
+def within(experiment: Experiment, settings: Settings, minutes: float) -> Experiment:
+    """The first of the recipe's `smaller` configurations that trains within `minutes` here, what is stored not counted.
+
+    Its records carry the scale '<minutes>min'. A recipe gives up arms, seeds and rounds before steps, so that a later, longer run reuses
+    what was trained and refines the same records.
+    """
+    lab = Lab(settings)
+    preflight(experiment.rows(), lab)
+    watch = Stopwatch(lab)
+    estimate = 0.0
+    for count, config in enumerate(experiment.recipe.smaller(experiment.config)):
+        smaller = experiment if count == 0 else replace(experiment, config=config, scale=f"{minutes:g}min")
+        estimate = watch.seconds(lab.missing([row.stage for row in smaller.rows()]))
+        if estimate <= 60 * minutes:
+            return smaller
+    raise UserError(
+        f"minutes = {minutes:g}: even the smallest part of {experiment.name} takes about {_span(estimate)} here; allow more minutes"
+    )
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+__all__ = ["Experiment", "plan", "run", "within"]

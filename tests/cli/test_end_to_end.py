@@ -1,0 +1,196 @@
+"""run.py from the command line to the results: every smoke experiment, sweeps, plans, reports and the store."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+import run
+from nncompress.lab.configuration import experiments, request
+
+SMOKE = [name for name in experiments(run.CONF) if name.startswith("smoke/")]
+TINY = (
+    "experiment=smoke/lottery_ticket",
+    "arms=[winning_ticket]",
+    "rounds=1",
+    "training.steps=4",
+    "training.evaluate_every=2",
+    "rewind_steps=[2]",
+    "instability_rounds=[0]",
+    "lab.workers=1",
+)
+COLUMNS = {
+    *("experiment", "scale", "dataset", "model", "variant", "arm", "round", "rewind_step", "seed", "density", "steps", "precision"),
+    *("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+    *("early_stop_step", "early_stop_validation_loss", "early_stop_loss", "early_stop_accuracy"),
+    *("train_flops", "total_flops", "seconds", "total_seconds", "key", "device", "commit", "torch", "date"),
+}
+
+
+def records(results: Path, experiment: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((results / "records" / f"{experiment}.csv").read_text())))
+
+
+def stored(results: Path) -> set[str]:
+    return {path.parent.name for path in (results / "store").glob("??/*/entry.json")}
+
+
+def succeeded(done: CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_there_is_a_smoke_experiment_for_every_recipe() -> None:
+    recipes = {request(run.CONF, [f"experiment={name}"]).values["recipe"] for name in SMOKE}
+    assert recipes == {path.stem for path in (run.ROOT / "experiments").glob("*.py") if "def rows(" in path.read_text()}
+    assert len(SMOKE) >= 2
+
+
+def test_a_smoke_run_records_every_row_it_declares(smoke_run: Any) -> None:
+    succeeded(smoke_run.done)
+    asked = request(run.CONF, [f"experiment={smoke_run.experiment}"])
+    declared = sorted((str(row.columns["arm"]), str(row.columns["round"]), str(row.columns["seed"])) for row in asked.recipe.rows(asked.config))
+    found = records(smoke_run.results, smoke_run.experiment)
+    assert sorted((row["arm"], row["round"], row["seed"]) for row in found) == declared
+    assert set(found[0]) >= COLUMNS
+    assert {(row["scale"], row["variant"], row["device"] != "") for row in found} == {("smoke", "", True)}
+    assert all(0 <= float(row["test_accuracy"]) <= 1 for row in found if row["arm"] != "instability")
+
+
+def test_a_smoke_run_leaves_tables_figures_claims_and_says_where(smoke_run: Any) -> None:
+    name = smoke_run.experiment
+    files = smoke_run.files
+    for path in (f"records/{name}.csv", f"curves/{name}.csv", f"tables/{name}.md", f"tables/{name}.csv", f"claims/{name}.csv", "README.md"):
+        assert files[path], path
+    assert {path.rpartition(".")[2] for path in files if path.startswith(f"figures/{name}")} == {"png", "svg"}
+    assert f"records/{name}.csv" in smoke_run.done.stdout
+    assert "winning" in smoke_run.done.stdout
+    verdicts = list(csv.DictReader(io.StringIO(files[f"claims/{name}.csv"].decode())))
+    assert verdicts
+    assert {row["verdict"] for row in verdicts} <= {"reproduced", "not reproduced", "inconclusive"}
+    assert set(verdicts[0]) >= {"claim", "statement", "paper", "ours", "n", "ci_low", "ci_high", "scale", "verdict"}
+
+
+def test_the_csv_logger_was_told_every_row(smoke_run: Any) -> None:
+    (rows,) = (smoke_run.results / "logs" / "csv").rglob("rows.csv")
+    assert len(rows.read_text().splitlines()) == 1 + len(records(smoke_run.results, smoke_run.experiment))
+
+
+def test_a_second_run_trains_nothing_and_changes_nothing(smoke_run: Any, command: Any) -> None:
+    files, entries = smoke_run.files, stored(smoke_run.results)
+    out = succeeded(command(f"experiment={smoke_run.experiment}", f"lab.results={smoke_run.results}", "lab.device=cpu"))
+    assert "done:" not in out
+    assert smoke_run.files == files
+    assert stored(smoke_run.results) == entries
+
+
+def test_a_plan_of_a_finished_run_has_nothing_to_train(smoke_run: Any, command: Any) -> None:
+    entries = stored(smoke_run.results)
+    out = succeeded(command(f"experiment={smoke_run.experiment}", f"lab.results={smoke_run.results}", "lab.device=cpu", "plan=true"))
+    assert str(len(entries)) in out
+    assert stored(smoke_run.results) == entries
+
+
+def test_a_report_writes_the_same_files_again(smoke_run: Any, command: Any) -> None:
+    files = smoke_run.files
+    for folder in ("tables", "figures", "claims"):
+        for path in (smoke_run.results / folder).rglob("*.*"):
+            path.unlink()
+    out = succeeded(command("report", smoke_run.experiment, f"lab.results={smoke_run.results}"))
+    assert f"tables/{smoke_run.experiment}.md" in out
+    assert smoke_run.files.keys() == files.keys()
+    assert {name: content for name, content in smoke_run.files.items() if not name.endswith((".png", ".svg"))} == {
+        name: content for name, content in files.items() if not name.endswith((".png", ".svg"))
+    }
+
+
+def test_the_store_is_listed(smoke_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["store", "list", f"lab.results={smoke_run.results}"]) == 0
+    out = capsys.readouterr().out
+    assert f"{len(stored(smoke_run.results))} entries" in out
+    assert all(key in out for key in stored(smoke_run.results))
+
+
+def test_the_configuration_is_printed_and_nothing_run(command: Any, tmp_path: Path) -> None:
+    out = succeeded(command("experiment=quick/lottery_ticket", "--cfg", "job", f"lab.results={tmp_path}"))
+    assert "learning_rate: 0.0012" in out
+    assert "scale: quick" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_in_minutes_shrinks_the_experiment(command: Any, tmp_path: Path) -> None:
+    common = (f"lab.results={tmp_path}", "lab.device=cpu", "lab.workers=1")
+    succeeded(command("experiment=smoke/lottery_ticket", "training.steps=20000", "training.evaluate_every=5000", "minutes=0.1", *common))
+    found = records(tmp_path, "smoke/lottery_ticket")
+    assert {row["scale"] for row in found} == {"0.1min"}
+    assert {row["arm"] for row in found} >= {"winning_ticket"}
+
+
+@pytest.mark.slow
+def test_a_sweep_in_parallel_processes_shares_the_store(command: Any, tmp_path: Path) -> None:
+    words = (
+        "-m",
+        *TINY,
+        "training.learning_rate=1e-3,1.2e-3",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        f"lab.results={tmp_path}",
+    )
+    succeeded(command(*words))
+    found = records(tmp_path, "smoke/lottery_ticket")
+    assert len({row["variant"] for row in found}) == 2
+    assert len(found) == 2 * 2 * 2  # rates, rounds, seeds
+    entries = stored(tmp_path)
+    assert len(entries) == len(found)
+    succeeded(command(*words))
+    assert stored(tmp_path) == entries
+
+
+@pytest.mark.slow
+def test_a_sweep_through_submitit_runs_as_it_would_on_a_cluster(command: Any, tmp_path: Path) -> None:
+    sweep = ("experiment=smoke/lottery_ticket", "hparams_search=grid_local", *TINY[1:], "training.learning_rate=1e-3,2e-3")
+    succeeded(command(*sweep, f"lab.results={tmp_path}"))
+    assert len(records(tmp_path, "smoke/lottery_ticket")) == 2 * 2 * 2
+
+
+@pytest.mark.slow
+def test_a_search_maximises_validation_accuracy(command: Any, tmp_path: Path) -> None:
+    results = f"lab.results={tmp_path}"
+    succeeded(command(*TINY, "hparams_search=optuna", "hydra.sweeper.n_trials=2", "training.batch_size=30", results))
+    (best,) = tmp_path.rglob("optimization_results.yaml")
+    found = records(tmp_path, "smoke/lottery_ticket")
+    by_variant: dict[str, list[float]] = {}
+    for row in found:
+        by_variant.setdefault(row["variant"], []).append(float(row["validation_accuracy"]))
+    value = float(best.read_text().rpartition("best_value:")[2])
+    assert value == pytest.approx(max(sum(values) / len(values) for values in by_variant.values()), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_mistake_in_one_job_of_a_sweep_is_one_line(command: Any, tmp_path: Path) -> None:
+    done = command(
+        "-m",
+        *TINY,
+        "dataset.name=digits,mnist",
+        f"lab.results={tmp_path}",
+        f"lab.data_dir={tmp_path / 'nothing'}",
+        https_proxy="http://127.0.0.1:9",
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "mnist" in done.stderr.strip().splitlines()[-1]
+    assert len(records(tmp_path, "smoke/lottery_ticket")) == 4
+
+
+@pytest.mark.slow
+def test_wandb_offline_logs_a_whole_run(command: Any, tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    succeeded(command(*TINY, "logger=wandb", f"lab.results={tmp_path}", HOME=str(tmp_path)))
+    (log,) = (tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb")
+    assert b"winning_ticket/validation_accuracy" in log.read_bytes()
