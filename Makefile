@@ -7,7 +7,7 @@ INSTALL := $(if $(UV),uv pip install --compile-bytecode --python $(BIN)/python,$
 
 .PHONY: demo test test-fast check lint report benchmarks clean
 
-demo: $(VENV)/.installed  ## the lottery ticket on scikit-learn's digits: about a minute, no network
+demo: $(VENV)/.installed  ## the lottery ticket on scikit-learn's digits: one to two minutes, no data to download
 	$(BIN)/python run.py experiment=quick/lottery_ticket lab.results=outputs/demo
 
 test: $(VENV)/.installed-dev  ## every test
@@ -19,7 +19,7 @@ test-fast: $(VENV)/.installed-dev  ## unit tests, without the slow ones
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy src run.py experiments
+	$(BIN)/mypy --explicit-package-bases src run.py experiments benchmarks
 
 check: lint test  ## what CI runs
 
@@ -27,7 +27,7 @@ report: $(VENV)/.installed  ## tables, figures and claims again from results/rec
 	$(BIN)/python run.py report
 
 benchmarks: $(VENV)/.installed
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/all.py
 
 clean:  ## what runs and tools leave behind; results and the store stay (see `python run.py store clean --help`)
 	rm -rf outputs results/logs multirun .pytest_cache .mypy_cache .ruff_cache .hypothesis

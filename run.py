@@ -60,13 +60,13 @@ def experiment(arguments: list[str]) -> None:
     from nncompress.lab import configuration
 
     arguments = configuration.normalized(arguments)
+    overrides = [word for word in arguments if word.startswith("~") or ("=" in word and not word.startswith("-"))]
     if "--hydra-help" not in arguments:
         for before, word in zip(["", *arguments], arguments):
             if not word.startswith(("-", "~")) and "=" not in word and not before.startswith("-"):
                 known = [f"experiment={name}" for name in configuration.experiments(CONF)]
                 hint = configuration.suggestion(f"experiment={word}", [*known, "report", "store"])
                 raise UserError(f"cannot read {word!r}: write key=value{hint}")
-        overrides = [word for word in arguments if word.startswith("~") or ("=" in word and not word.startswith("-"))]
         configuration.check(CONF, overrides, multirun="-m" in arguments or "--multirun" in arguments)
 
     import hydra
@@ -74,7 +74,7 @@ def experiment(arguments: list[str]) -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, and this file decides what the user sees
-    sys.argv[1:] = arguments
+    sys.argv[1:] = sorted(arguments, key=lambda word: word not in overrides)  # Hydra reads overrides before flags
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except (HydraException, OmegaConfBaseException) as error:
@@ -107,6 +107,11 @@ def execute(asked: Any, sweep: str | None) -> float | None:
     from nncompress.lab import experiment as lab
     from nncompress.lab.loggers import build
 
+    processes = asked.settings.trainer.get("devices", 1)
+    if isinstance(processes, int) and processes > 1 and "WORLD_SIZE" not in os.environ and sweep is None and not asked.plan:
+        # Several processes for a single fit: the whole program runs in each, so that all of them see the same stages.
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])
     it = lab.Experiment(asked.name, asked.recipe, asked.config, asked.scale, asked.about, asked.deviations, asked.variant)
     if asked.minutes is not None:
         it = lab.within(it, asked.settings, asked.minutes)
@@ -130,8 +135,11 @@ def report(arguments: list[str]) -> None:
 
     names = [word for word in arguments if "=" not in word]
     settings = lab_settings(CONF, [word for word in arguments if "=" in word])
-    for path in build.report(settings.results, build.read_experiments(CONF), names[0] if names else None):
+    described = build.read_experiments(CONF)
+    for path in build.report(settings.results, described, names[0] if names else None):
         print(path)
+    if settings.results.resolve() == ROOT / "results":
+        build.fill_readme(ROOT / "README.md", settings.results, described)
 
 
 def store(arguments: list[str]) -> None:

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 
 from experiments.lottery_ticket_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
-from nncompress.lab.row import Row
+from nncompress.lab.row import Row, Value
 from nncompress.lab.stages import Fit, InitialWeights, Interpolation, PrunedMask, ShuffledMask
 from nncompress.prune import one_shot_fraction
 from nncompress.types import STRICT, Count, Dataset, Fraction, Model, Positive, Seed, Training
@@ -56,18 +56,16 @@ def check(cfg: Config) -> None:
     for arm in cfg.arms:
         if arm not in ARMS:
             near = get_close_matches(arm, ARMS, 1)
-            raise UserError(
-                f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}")
-            )
+            raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
     for name in ("seeds", "control_seeds", "rewind_steps", "instability_rounds", "arms"):
         values = getattr(cfg, name)
         if repeated := [value for value in values if values.count(value) > 1]:
             raise UserError(f"{name} = {values}: {repeated[0]} is there twice; give each once")
     for k in cfg.rewind_steps:
-        if k >= cfg.training.steps:
+        if "rewinding" in cfg.arms and k >= cfg.training.steps:
             raise UserError(f"rewind_steps: {k} is not below training.steps = {cfg.training.steps}")
     for round_ in cfg.instability_rounds:
-        if not 0 <= round_ <= cfg.rounds:
+        if "instability" in cfg.arms and not 0 <= round_ <= cfg.rounds:
             raise UserError(f"instability_rounds: {round_} is outside 0 .. rounds = {cfg.rounds}")
     if not cfg.seeds:
         raise UserError("seeds is empty: give at least one")
@@ -118,7 +116,7 @@ def rows(cfg: Config) -> Iterator[Row]:
 def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dict[str, float]) -> Iterator[Row]:
     """The arms that the winning ticket is compared with, for one seed. `tickets`: its winning tickets by round."""
     dense = tickets[0]
-    identity = {"arm": arm, "seed": seed}
+    identity: dict[str, Value] = {"arm": arm, "seed": seed}
     rounds = range(1, cfg.rounds + 1)
     if arm == "random_mask":  # as sparse, layer by layer, but anywhere
         for round_ in rounds:

@@ -302,9 +302,7 @@ def layers(records: DataFrame) -> DataFrame:
     columns = [str(column) for column in records.columns if str(column).startswith("density_")]
     named = {column: column.removeprefix("density_").removesuffix(".weight") for column in columns}
     masked = records[records["arm"] == "winning_ticket"].rename(columns=named)
-    return masked.melt(
-        id_vars=["arm", "round", "seed", "level"], value_vars=list(named.values()), var_name="layer", value_name="layer_density"
-    )
+    return masked.melt(id_vars=["arm", "round", "seed", "level"], value_vars=list(named.values()), var_name="layer", value_name="layer_density")
 
 
 # --------------------------------------------------------------------------------------------------------- tables and figures

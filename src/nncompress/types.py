@@ -76,10 +76,10 @@ class Model:
 class Training:
     """How a net is trained: optimiser, schedule, budget in steps (one step = one update on one batch).
 
-    `schedule`: learning rate over steps, constant | linear (to 0) | cosine (to 0) | step (times `decay` at each of `milestones`); `warmup` steps
-    rise linearly from 0 first. `evaluate_every`: steps between evaluations on the validation split. `max_norm`: bound on the L2 norm of the
-    incoming weights of each unit. `precision`: 'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights, output layer,
-    logits and loss in float32.
+    `schedule`: learning rate over steps, constant | linear (to 0) | cosine (to 0) | step (times `decay` at each of `milestones`); `warmup`
+    steps rise linearly from 0 first. `evaluate_every`: steps between evaluations on the validation split. `max_norm`: bound on the L2 norm
+    of the incoming weights of each hidden unit. `precision`: 'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights,
+    output layer, logits and loss in float32.
     """
 
     __pydantic_config__ = STRICT

@@ -2,6 +2,6 @@
 
 from nncompress.data.batches import augment, batch_indices, scale
 from nncompress.data.sources import DATASETS
-from nncompress.data.splits import Splits, load
+from nncompress.data.splits import Splits, load, splits
 
-__all__ = ["DATASETS", "Splits", "augment", "batch_indices", "load", "scale"]
+__all__ = ["DATASETS", "Splits", "augment", "batch_indices", "load", "scale", "splits"]

@@ -145,9 +145,7 @@ def _read_npz(path: Path, known: Known) -> Arrays:
             missing = [name for name in layout if name not in file]
             arrays = {name: file[name] for name in layout if not missing}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"{path} cannot be read ({_one_line(error)}): it is truncated, altered or not an .npz file; write it again"
-        ) from error
+        raise UserError(f"{path} cannot be read ({_one_line(error)}): it is truncated, altered or not an .npz file; write it again") from error
     if missing:
         raise UserError(f"{path} has no array {missing[0]!r}: it must hold {_layout_text(known)}")
     for name, shape in layout.items():
@@ -169,9 +167,7 @@ def _read_torchvision(name: str, known: Known, data_dir: Path) -> Arrays:
     """torchvision's files in `data_dir`, downloaded where they are not there, by one process at a time; torchvision checks their MD5."""
     fetch = known.torchvision
     if fetch is None:
-        raise UserError(
-            f"{data_dir / name}.npz does not exist, and torchvision does not have {name}: put it there, with {_layout_text(known)}"
-        )
+        raise UserError(f"{data_dir / name}.npz does not exist, and torchvision does not have {name}: put it there, with {_layout_text(known)}")
     with contextlib.suppress(Exception):  # whatever is wrong with the files, the download mends it or says why not
         return fetch(data_dir, False)
     try:

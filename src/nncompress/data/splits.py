@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,9 @@ def _channel_statistics(images: np.ndarray) -> tuple[Tensor, Tensor]:
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
     std[std == 0] = 255  # a constant channel stays as it is
     return torch.tensor(mean / 255, dtype=torch.float32), torch.tensor(std / 255, dtype=torch.float32)
+
+
+@lru_cache(maxsize=4)
+def splits(dataset: Dataset, data_dir: Path) -> Splits:
+    """`load`, once per process."""
+    return load(dataset, data_dir)

@@ -15,7 +15,7 @@ from nncompress.errors import UserError
 from nncompress.lab import records
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.loggers import RunLogger
-from nncompress.lab.processes import rank
+from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.lab.stages import Fit
@@ -56,6 +56,7 @@ def run(experiment: Experiment, settings: Settings, logger: RunLogger) -> pd.Dat
     preflight(rows, lab)
     book = Book(experiment, lab, logger)
     lab.run(rows, book.enter)
+    agreed(None)  # nobody reads the records before rank 0 has written them
     return book.close()
 
 
@@ -102,21 +103,19 @@ class Book:
             return records.read(self.path)
         e = self.experiment
         conf = Path(e.recipe.__file__ or "").resolve().parents[1] / "conf"
-        described = [d for d in build.read_experiments(conf) if d.name == e.name]
-        paths = build.report(self.results, described, e.name) if described else []
-        if described:
-            print(f"\n{build.render_text(self.results, described[0])}\n")
-        for kind, group in groupby(sorted([*paths, self.path], key=_kind), key=_kind):
-            print(f"{kind}: {', '.join(map(str, group))}")
+        every = build.read_experiments(conf)
+        described = next((d for d in every if d.name == e.name), None)
+        paths = []
+        if described is not None:
+            paths = build.report(self.results, every, e.name)
+            print(f"\n{build.render_text(self.results, described)}\n")
+        for kind in ("records", "tables", "figures", "claims"):
+            print(f"{kind}: {', '.join(str(path) for path in [self.path, *paths] if path.relative_to(self.results).parts[0] == kind)}")
         found = records.read(self.path)
         found = found[(found["variant"] == e.variant) & (found["scale"] == e.scale)]
         self.logger.table(e.name, found)
         self.logger.figures([path for path in paths if path.suffix == ".png"])
         return found
-
-
-def _kind(path: Path) -> str:
-    return path.parent.name if path.parent.name != "quick" else path.parent.parent.name
 
 
 def thinned(curve: dict[str, np.ndarray], whole: int = 50, every: int = 10) -> dict[str, np.ndarray]:
@@ -125,9 +124,9 @@ def thinned(curve: dict[str, np.ndarray], whole: int = 50, every: int = 10) -> d
 
 
 def preflight(rows: Iterable[Row], lab: Lab) -> None:
-    """Refuse before any training what no stage could be computed with: unknown models, data sets and layers, and nets that do not fit the data."""
-    from nncompress.models import build, input_shape, parameter_names
-    from nncompress.train.fit import splits
+    """Refuse before any training what no stage could be computed with: unknown models, data sets, layers; nets that do not fit the data."""
+    from nncompress.data import splits
+    from nncompress.models import build, input_shape, output_layer, parameter_names
 
     checked = set()
     for row in rows:
@@ -136,17 +135,19 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
                 known = parameter_names(stage.fit.model)  # type: ignore[attr-defined]
                 if name not in known:
                     layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
-                    raise UserError(
-                        f"prune_fraction.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}"
-                    )
+                    raise UserError(f"prune_fraction.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
             if not isinstance(stage, Fit) or (pair := (stage.model, stage.dataset)) in checked:
                 continue
             checked.add(pair)
-            build(stage.model)
+            net = build(stage.model)
             data = splits(stage.dataset, lab.settings.data_dir)
             wanted, found = input_shape(stage.model), tuple(data.train_x.shape[1:])
             if int(np.prod(wanted)) != int(np.prod(found)) or (stage.model.name != "mlp" and wanted != found):
                 raise UserError(f"model {stage.model.name} takes inputs of {wanted}, but {stage.dataset.name} has images of {found}")
+            outputs = net.get_parameter(f"{output_layer(net)}.bias").numel()
+            if outputs < data.classes:
+                mend = "end model.widths with them" if stage.model.name == "mlp" else f"set model.classes={data.classes}"
+                raise UserError(f"model {stage.model.name} has {outputs} outputs, but {stage.dataset.name} has {data.classes} classes: {mend}")
             if stage.training.batch_size > len(data.train_y):
                 raise UserError(f"training.batch_size = {stage.training.batch_size} is more than the {len(data.train_y)} training examples")
 
@@ -173,7 +174,7 @@ class Stopwatch:
             from nncompress.models import initial_weights
             from nncompress.train.fit import Replicate, Task, time_per_step
 
-            count = self.lab.settings.stack
+            count = self.lab.settings.most_stacked(fit.model)
             task = Task(fit.model, fit.dataset, fit.training, 0, fit.training.steps)
             stack = [Replicate("timing", seed, initial_weights(fit.model, seed)) for seed in range(count)]
             self._per_step[kind] = time_per_step(task, stack, self.lab.runtime) / count
@@ -185,9 +186,7 @@ def plan(experiment: Experiment, settings: Settings) -> str:
     rows, lab = experiment.rows(), Lab(settings)
     preflight(rows, lab)
     watch, missing = Stopwatch(lab), set(lab.missing([row.stage for row in rows]))
-    lines = [
-        f"{experiment.name} (scale: {experiment.scale}) on {lab.settings.device}, {lab.settings.workers} at a time, stacks of {lab.settings.stack}"
-    ]
+    lines = [f"{experiment.name} (scale: {experiment.scale}) on {lab.settings.device}, {lab.settings.workers} at a time"]
     counted: set[Stage] = set()
     for arm, group in groupby(sorted(rows, key=lambda row: str(row.columns.get("arm"))), key=lambda row: str(row.columns.get("arm"))):
         needed = [stage for stage in ancestors([row.stage for row in group]) if stage.stored and stage not in counted]

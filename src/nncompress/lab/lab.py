@@ -11,12 +11,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from tqdm import tqdm
 
 from nncompress.errors import UserError
@@ -27,11 +29,14 @@ from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.lab.stages import Fit, pack
 from nncompress.lab.store import Store
 from nncompress.prune import density, layer_densities
-from nncompress.types import STRICT, Count, Positive
+from nncompress.types import STRICT, Count, Model, Positive
 
 CPU_STACK = 5
 """Replicates in a stack on a CPU: beyond, their weights and moments leave the cache and nothing is gained."""
 GPU_STACK = 64
+MEMORY = {"THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+"""Environment of the workers: large pages, and freed memory kept for the next step; a quarter of a step of five LeNet-300-100."""
+Whole = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,10 @@ class Settings:
     results: Path = Path("results")
     data_dir: Path = Path("data")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int = 0
+    workers: Whole = 0
     threads: Count = 1
     replicates: Literal["stacked", "loop"] = "stacked"
-    stack: int = 0
+    stack: Whole = 0
     checkpoint_seconds: Positive = 30.0
     progress: bool = True
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -63,8 +68,15 @@ class Settings:
         if device == "cuda" and not torch.cuda.is_available():
             raise UserError("lab.device = cuda: no GPU is visible here; use lab.device=cpu or auto")
         workers = 1 if world() > 1 else self.workers or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // self.threads))
-        stack = 1 if self.replicates == "loop" else self.stack or (GPU_STACK if device == "cuda" else CPU_STACK)
-        return replace(self, device=device, workers=workers, stack=stack)  # type: ignore[arg-type]
+        return replace(self, device=device, workers=workers)
+
+    def most_stacked(self, model: Model) -> int:
+        """How many replicates of the model to train together at most."""
+        from nncompress.models import convolutional
+
+        if self.replicates == "loop":
+            return 1
+        return self.stack or (GPU_STACK if self.device == "cuda" else 1 if convolutional(model) else CPU_STACK)
 
 
 class Lab:
@@ -237,7 +249,7 @@ class Lab:
         while ready:
             first = ready[0]
             same = [s for s in ready if isinstance(first, Fit) and isinstance(s, Fit) and s.shared == first.shared]
-            group: list[Stage] = [*same[: self.settings.stack]] or [first]
+            group: list[Stage] = [*same[: self.settings.most_stacked(first.model)]] if isinstance(first, Fit) else [first]
             ready = [s for s in ready if s not in group]
             yield group
 
@@ -250,6 +262,8 @@ class Lab:
             finished(group, time.perf_counter() - began)
 
     def _run_pool(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], labels: dict[str, str], tick: Any, finished: Any) -> None:
+        for name, value in MEMORY.items():
+            os.environ.setdefault(name, value)
         context = multiprocessing.get_context("spawn")
         steps = context.SimpleQueue()
         listener = threading.Thread(target=lambda: [tick(n) for n in iter(steps.get, None)], daemon=True)
@@ -270,14 +284,17 @@ class Lab:
                     waiting -= set(group)
                     finished(group, time.perf_counter() - began)
             pool.shutdown()
-        except BaseException:
+            steps.put(None)
+            listener.join(timeout=5)
+        except BaseException as error:  # the listener is left to end with this process: a killed worker may hold the queue's lock for ever
             for process in list((pool._processes or {}).values()):
                 process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise UserError(
+                    "a worker process was killed, perhaps for want of memory: start again to go on, with fewer at a time (lab.workers=1)"
+                ) from error
             raise
-        finally:
-            steps.put(None)
-            listener.join(timeout=5)
 
 
 def _tick(tick: Callable[[int], Any], replicates: int, steps: int) -> None:

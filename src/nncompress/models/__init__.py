@@ -1,5 +1,14 @@
 """Nets by name: plain modules without losses or training."""
 
-from nncompress.models.registry import MODELS, build, initial_weights, input_shape, multiply_accumulates, output_layer, parameter_names
+from nncompress.models.registry import (
+    MODELS,
+    build,
+    convolutional,
+    initial_weights,
+    input_shape,
+    multiply_accumulates,
+    output_layer,
+    parameter_names,
+)
 
-__all__ = ["MODELS", "build", "initial_weights", "input_shape", "multiply_accumulates", "output_layer", "parameter_names"]
+__all__ = ["MODELS", "build", "convolutional", "initial_weights", "input_shape", "multiply_accumulates", "output_layer", "parameter_names"]

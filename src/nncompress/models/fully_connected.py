@@ -16,9 +16,7 @@ def mlp(model: Model) -> nn.Sequential:
     """ReLU net with `model.widths` units from input to output, such as 784-1200-1200-10. Layers fc1, fc2, ..."""
     widths, shape = model.widths, list(model.input_shape)
     if len(widths) < 2:
-        raise UserError(
-            f"model.widths = {list(widths)}: an mlp needs the units of every layer, input and output too, such as [784,300,100,10]"
-        )
+        raise UserError(f"model.widths = {list(widths)}: an mlp needs the units of every layer, input and output too, such as [784,300,100,10]")
     if shape and math.prod(shape) != widths[0]:
         raise UserError(f"model.input_shape = {shape} has {math.prod(shape)} features, but model.widths begins with {widths[0]}")
     if model.classes not in (None, widths[-1]):

@@ -44,6 +44,9 @@ class Described:
     figures: tuple[Lines, ...] = ()
 
 
+MARKERS = ("<!-- results:begin", "<!-- results:end -->")
+
+
 def read_experiments(conf: Path) -> list[Described]:
     """Every experiment of `<conf>/experiment`, with the claims, tables and figures of its recipe `experiments.<recipe>`.
 
@@ -104,19 +107,39 @@ def render_text(results: Path, described: Described) -> str:
 
 def overview(results: Path, experiments: Sequence[Described]) -> str:
     """`results/README.md`: every experiment that has records, its verdicts, its scale, its devices, with links."""
-    parts = ["# Results\n\nGenerated from `records/` by `python run.py report`; edit nothing here by hand."]
-    recorded = [(e, records) for e in experiments if len(records := as_written(read_records(results, e.name)))]
-    recorded.sort(key=lambda pair: (SCALES.index(pair[0].scale) if pair[0].scale in SCALES else len(SCALES), pair[0].name))
-    if not recorded:
-        return parts[0] + "\n\nNothing is recorded yet.\n"
-    summary, sections = [], []
-    for e, records in recorded:
-        verdicts = judge_all(e.claims, records)
+    head = "# Results\n\nGenerated from `records/` by `python run.py report`; edit nothing here by hand."
+    recorded = _recorded(results, experiments)
+    sections = [_section(results, e, records, verdicts) for e, records, verdicts in recorded]
+    return "\n\n".join([head, _summary(recorded, "") if recorded else "Nothing is recorded yet.", *sections]) + "\n"
+
+
+def fill_readme(readme: Path, results: Path, experiments: Sequence[Described]) -> bool:
+    """Put the summary of all experiments between the markers of the project's README. Returns: whether it has such markers."""
+    text = readme.read_text() if readme.exists() else ""
+    begin, end = text.find(MARKERS[0]), text.find(MARKERS[1])
+    if begin < 0 or end < begin:
+        return False
+    begin = text.index("\n", begin) + 1
+    recorded = _recorded(results, experiments)
+    summary = _summary(recorded, f"{results.name}/README.md") if recorded else "Nothing is recorded yet."
+    _write(readme, text[:begin] + summary + "\n" + text[end:])
+    return True
+
+
+def _recorded(results: Path, experiments: Sequence[Described]) -> list[tuple[Described, pd.DataFrame, pd.DataFrame]]:
+    """The experiments that have records, largest scale first, with their records and verdicts."""
+    found = [(e, records, judge_all(e.claims, records)) for e in experiments if len(records := as_written(read_records(results, e.name)))]
+    return sorted(found, key=lambda each: (SCALES.index(each[0].scale) if each[0].scale in SCALES else len(SCALES), each[0].name))
+
+
+def _summary(recorded: Sequence[tuple[Described, pd.DataFrame, pd.DataFrame]], page: str) -> str:
+    """One row an experiment: paper, scale, seeds, counts of verdicts; its name links to its section of `page`."""
+    rows = []
+    for e, records, verdicts in recorded:
         counts = [str(int((verdicts["verdict"] == verdict).sum())) for verdict in VERDICTS]
-        summary.append([f"[{e.name}](#{_anchor(e.name)})", e.about.get("paper", ""), scale_of(records), *counts])
-        sections.append(_section(results, e, records, verdicts))
-    parts += [pipes(["experiment", "paper", "scale", *VERDICTS], summary), *sections]
-    return "\n\n".join(parts) + "\n"
+        seeds = span([int(n) for n in records.groupby("arm")["seed"].nunique()])
+        rows.append([f"[{e.name}]({page}#{_anchor(e.name)})", e.about.get("paper", ""), scale_of(records), seeds, *counts])
+    return pipes(["experiment", "paper", "scale", "seeds", *VERDICTS], rows)
 
 
 def _report_one(results: Path, described: Described) -> list[Path]:

@@ -13,14 +13,16 @@ State = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 class Clock(pl.Callback):
-    """Adds the wall time of each block to the learner's `seconds`, which a continued fit carries on."""
+    """Adds the wall time of each block to the learner's `seconds`, which a continued fit carries on. `blocks`: each block's of this fit."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.blocks: list[float] = []
         self._last = time.perf_counter()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         now = time.perf_counter()
-        pl_module.seconds += now - self._last
+        self.blocks.append(now - self._last)
+        pl_module.seconds += self.blocks[-1]
         self._last = now
 
 

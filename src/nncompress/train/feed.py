@@ -30,7 +30,7 @@ class Feed:
         images = splits.train_x.to(device)
         self.augmented = dataset.augmentation != Augmentation()
         # Without augmentation the inputs are scaled once, and a batch is a single gather.
-        self.images = images if self.augmented else scale(images, splits, dataset.scaling, dtype)
+        self.images = images if self.augmented else torch.cat([scale(part, splits, dataset.scaling, dtype) for part in images.split(4096)])
 
     def batches(self, first_step: int, last_step: int, rank: int = 0, world: int = 1) -> Iterator[dict[str, Tensor]]:
         """One batch a step, x (R, B, C, H, W) and y (R, B), for the updates first_step .. last_step - 1."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from nncompress.data import Splits, load
+from nncompress.data import splits
 from nncompress.models import build, multiply_accumulates, output_layer
 from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
@@ -70,16 +70,16 @@ class Trained:
     seconds: float
 
 
-@lru_cache(maxsize=4)
-def splits(dataset: Dataset, data_dir: Path) -> Splits:
-    return load(dataset, data_dir)
-
-
-def _prepare(runtime: Runtime) -> None:
+@contextmanager
+def _computing(runtime: Runtime) -> Iterator[None]:
     """Threads, and denormal numbers taken as zero: Adam's moments of weights that rarely see a gradient (an eighth of LeNet's on MNIST, those
     of the images' margins) decay into that range, where a CPU computes several times slower. They are below 1.2e-38."""
     torch.set_num_threads(runtime.threads)
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Learner:
@@ -89,10 +89,8 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     bf16 = task.training.precision == "bf16-mixed"
     low = {name for name, _ in net.named_parameters() if not name.startswith(f"{output}.")} if bf16 else set()
     compact_below = 0.0 if task.training.max_norm is not None else COMPACT_BELOW
-    starts = [replicate.state[0] if replicate.state else replicate.start for replicate in replicates]
-    starts = [
-        {name: start[f"weights/{name}"] for name in r.start} if r.state else r.start for r, start in zip(replicates, starts, strict=True)
-    ]
+    names = [name for name, _ in net.named_parameters()]  # their order is the same in every process; that of a stored file is not
+    starts = [{name: r.state[0][f"weights/{name}"] if r.state else r.start[name] for name in names} for r in replicates]
     constraint = constrain(starts, [replicate.mask for replicate in replicates], low, compact_below)
     system = System(net, HardLabels()).to(runtime.device)
     labels, seeds = [replicate.label for replicate in replicates], [replicate.seed for replicate in replicates]
@@ -118,33 +116,42 @@ def fit(
 
     Raises: UserError when a replicate's loss is not finite; ValueError when model and data do not fit.
     """
-    _prepare(runtime)
-    resumable = {r.state[1]["step"] for r in replicates if r.state} if all(r.state for r in replicates) else set()
-    if len(resumable) != 1:  # replicates interrupted at different steps cannot go on together: begin again
-        replicates = [Replicate(r.label, r.seed, r.start, r.mask) for r in replicates]
-    made = learner(task, replicates, runtime)
-    made.to(runtime.device)
-    if made.step < made.last_step:
-        callbacks: list[pl.Callback] = [Clock()]
-        if on_steps is not None:
-            on_steps(made.step - made.first_step)
-            callbacks.append(Progress(on_steps))
-        if on_checkpoint is not None:
-            callbacks.append(Checkpoint(runtime.checkpoint_seconds, on_checkpoint))
-        trainer(runtime, callbacks).fit(made)
-    made.to(runtime.device)
-    if not made.curve:  # no validation split: the last step stands for the best
-        made.best, made.best_step = made.constraint.latent.detach(), [made.last_step] * len(replicates)
-    return measure(made, task)
+    with _computing(runtime):
+        resumable = {r.state[1]["step"] for r in replicates if r.state} if all(r.state for r in replicates) else set()
+        if len(resumable) != 1:  # replicates interrupted at different steps cannot go on together: begin again
+            replicates = [Replicate(r.label, r.seed, r.start, r.mask) for r in replicates]
+        made = learner(task, replicates, runtime)
+        made.to(runtime.device)
+        if made.step < made.last_step:
+            callbacks: list[pl.Callback] = [Clock()]
+            if on_steps is not None:
+                on_steps(made.step - made.first_step)
+                callbacks.append(Progress(on_steps))
+            if on_checkpoint is not None:
+                callbacks.append(Checkpoint(runtime.checkpoint_seconds, on_checkpoint))
+            trainer(runtime, callbacks).fit(made)
+        made.to(runtime.device)
+        if not made.curve:  # no validation split: the last step stands for the best
+            made.best, made.best_step = made.constraint.latent.detach(), [made.last_step] * len(replicates)
+        return measure(made, task)
 
 
 def trainer(runtime: Runtime, callbacks: list[pl.Callback]) -> pl.Trainer:
     """The one Trainer. One epoch is one fit, one Lightning step a block of optimiser steps."""
     accelerator = "gpu" if runtime.device.startswith("cuda") else "cpu"
     settings: dict[str, Any] = {
-        "accelerator": accelerator, "devices": 1, "max_epochs": 1, "logger": False, "callbacks": callbacks, "enable_checkpointing": False,
-        "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0, "log_every_n_steps": 1_000_000, "use_distributed_sampler": False,
-    }  # fmt: skip
+        "accelerator": accelerator,
+        "devices": 1,
+        "max_epochs": 1,
+        "logger": False,
+        "callbacks": callbacks,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1_000_000,
+        "use_distributed_sampler": False,
+    }
     return pl.Trainer(**{**settings, **runtime.trainer})
 
 
@@ -156,9 +163,7 @@ def measure(made: Learner, task: Task) -> list[Trained]:
     weights = constraint.layout.unflatten(constraint.dense(constraint.latent))
     at_best = made.at(made.best, lambda: made.evaluate(data.test_x, data.test_y))
     steps = task.last_step - task.first_step
-    flops = (
-        6.0 * multiply_accumulates(task.model) * task.training.batch_size * steps
-    )  # forward 2 per multiply-accumulate, backward twice that
+    flops = 6.0 * multiply_accumulates(task.model) * task.training.batch_size * steps  # forward 2 per multiply-accumulate, backward twice that
     seconds = (made.seconds + time.perf_counter() - began) / len(made.seeds)
     trained = []
     for r in range(len(made.seeds)):
@@ -184,35 +189,40 @@ def interpolate(
     Returns: curves `alpha, test_error, train_error` (points,) and metrics `instability` (test) and `train_instability`: the largest
     error on the line minus the mean of the two ends' errors.
     """
-    _prepare(runtime)
-    alphas = np.linspace(0, 1, points)
-    errors: dict[str, list[float]] = {"test": [], "train": []}
-    for group in np.array_split(alphas, max(1, points // 10)):
-        line = [{name: (a * first[name] + (1 - a) * second[name]).astype(np.float32) for name in first} for a in group]
-        made = learner(Task(model, dataset, training, 0, 1), [Replicate("interpolation", 0, weights) for weights in line], runtime)
+    with _computing(runtime):
+        alphas = np.linspace(0, 1, points)
+        errors: dict[str, list[float]] = {"test": [], "train": []}
+        for group in np.array_split(alphas, max(1, points // 10)):
+            line = [{name: (a * first[name] + (1 - a) * second[name]).astype(np.float32) for name in first} for a in group]
+            made = learner(Task(model, dataset, training, 0, 1), [Replicate("interpolation", 0, weights) for weights in line], runtime)
+            made.to(runtime.device)
+            for split, found in errors.items():
+                found += [1 - a for a in made.evaluate(getattr(made.splits, f"{split}_x"), getattr(made.splits, f"{split}_y"))[1]]
+        metrics = {
+            name: max(errors[split]) - (errors[split][0] + errors[split][-1]) / 2
+            for split, name in (("test", "instability"), ("train", "train_instability"))
+        }
+        return {"alpha": alphas, **{f"{split}_error": np.array(found) for split, found in errors.items()}}, metrics
+
+
+def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime, budget: float = 2.0) -> float:
+    """Seconds that one optimiser step of the stack takes here, with its share of evaluation; measured for about `budget` seconds."""
+    with _computing(runtime):
+        made = learner(task, replicates, runtime)
         made.to(runtime.device)
-        for split, found in errors.items():
-            found += [1 - a for a in made.evaluate(getattr(made.splits, f"{split}_x"), getattr(made.splits, f"{split}_y"))[1]]
-    metrics = {
-        name: max(errors[split]) - (errors[split][0] + errors[split][-1]) / 2
-        for split, name in (("test", "instability"), ("train", "train_instability"))
-    }
-    return {"alpha": alphas, **{f"{split}_error": np.array(found) for split, found in errors.items()}}, metrics
-
-
-def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime, steps: int = 40) -> float:
-    """Seconds that one optimiser step of the stack takes here, with its share of evaluation; measured over a few steps."""
-    _prepare(runtime)
-    made = learner(task, replicates, runtime)
-    made.to(runtime.device)
-    for count in (steps // 4 + 1, steps):  # the first is a warm-up
-        made.step, made.seconds = made.first_step, 0.0
-        made.last_step = made.first_step + count
-        trainer(runtime, [Clock()]).fit(made)
-    began = time.perf_counter()
-    made.evaluate(*made._validation)
-    evaluation = time.perf_counter() - began
-    return max(made.seconds - evaluation, 0.0) / steps + evaluation / task.training.evaluate_every
+        clock, block = Clock(), 2
+        while True:
+            made.training_spec = replace(task.training, evaluate_every=block)
+            made.step, made.last_step = made.first_step, made.first_step + 3 * block
+            trainer(runtime, [clock]).fit(made)
+            made.to(runtime.device)  # the Trainer takes it off a GPU when it ends
+            began = time.perf_counter()
+            made.evaluate(*made.validation)
+            evaluation = time.perf_counter() - began
+            steps = max(min(clock.blocks[1:]) - evaluation, 1e-9)  # the first block also records the graph
+            if steps > budget / 8 or block >= 64:
+                return steps / block + evaluation / task.training.evaluate_every
+            block *= 4
 
 
 __all__ = [

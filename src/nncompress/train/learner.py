@@ -75,9 +75,7 @@ class Learner(pl.LightningModule):
     def system(self) -> System:
         return self._system[0]
 
-    def _stacked(
-        self, function: Callable[[dict[str, Tensor], Any], Any], parameters: dict[str, Tensor], argument: Any, shared: bool
-    ) -> Any:
+    def _stacked(self, function: Callable[[dict[str, Tensor], Any], Any], parameters: dict[str, Tensor], argument: Any, shared: bool) -> Any:
         """`function(parameters, argument)` for each replicate. One replicate alone is computed without `vmap`."""
         if self.constraint.layout.replicates > 1:
             return vmap(function, in_dims=(0, None if shared else 0))(parameters, argument)
@@ -150,12 +148,11 @@ class Learner(pl.LightningModule):
         return DataLoader(list(pairwise(bounds)), batch_size=None)  # type: ignore[arg-type]
 
     def on_fit_start(self) -> None:
-        self._graph = None
         self.share = (self.global_rank, self.trainer.world_size)
         if self.training_spec.batch_size % self.share[1]:
             raise UserError(f"training.batch_size = {self.training_spec.batch_size} does not divide among {self.share[1]} processes")
         self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device)
-        self._validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
+        self.validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
 
     def training_step(self, block: tuple[int, int], _: int) -> None:
         first, last = block
@@ -179,8 +176,8 @@ class Learner(pl.LightningModule):
             total += loss
         self.step = last
         self._stop_if_diverged(total, last)
-        if len(self._validation[1]):
-            self._early_stop(*self.evaluate(*self._validation))
+        if len(self.validation[1]):
+            self._early_stop(*self.evaluate(*self.validation))
 
     def _early_stop(self, loss: list[float], accuracy: list[float]) -> None:
         """Keep each replicate's weights at the minimum of its validation loss (Frankle & Carbin 2019: the early-stopping iteration)."""

@@ -77,6 +77,7 @@ def test_wandb_is_offline_where_no_key_is_configured(no_key: pytest.MonkeyPatch,
     assert logger.options["group"] == "sweep"
     tell(logger, tmp_path)
     assert logger.run is not None
+    logger._wandb.teardown()  # its own process writes the file; wait for it
     (run,) = offline_runs(tmp_path / "logs")
     content = run.read_bytes()
     assert all(word in content for word in (b"rewinding/validation_accuracy", b"tables/accuracy", b"figures/accuracy"))

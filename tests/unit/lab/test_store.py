@@ -204,9 +204,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path, what:
 def test_a_partial_state_is_kept_replaced_and_dropped(store: Store) -> None:
     assert store.read_partial(STAGE) is None
     for step in (100, 200):
-        store.write_partial(
-            STAGE, {"weights/w": np.full(3, step, np.float32), "step": np.array(step)}, {"step": step, "best": {"loss": 0.5}}
-        )
+        store.write_partial(STAGE, {"weights/w": np.full(3, step, np.float32), "step": np.array(step)}, {"step": step, "best": {"loss": 0.5}})
     found = store.read_partial(STAGE)
     assert found is not None
     arrays, meta = found

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.lottery_ticket_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
-from nncompress.report.build import Described, read_experiments, render_text, report
+from nncompress.report.build import Described, fill_readme, read_experiments, render_text, report
 from nncompress.report.claims import COLUMNS
 from nncompress.report.declare import Lines
 from tests.unit.report.fake import fake_curves, fake_records, write_results
@@ -54,7 +54,7 @@ def test_a_report_writes_tables_figures_claims_and_the_overview(results: Path) -
         "figures/lottery_ticket_tickets.png",
     ):
         assert f"]({link})" in overview and (results / link).exists(), link
-    assert "| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 17 | 0 | 0 |" in overview
+    assert "| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | 17 | 0 | 0 |" in overview
     assert "- model and data: LeNet-300-100 on MNIST" in overview and "- device: cpu" in overview
 
 
@@ -189,3 +189,14 @@ def test_torch_is_not_needed_for_a_report_nor_pandas_for_its_declarations(result
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[3])
+
+
+def test_the_projects_readme_gets_the_summary_between_its_markers_only(results: Path, tmp_path: Path) -> None:
+    write_results(results, "lottery_ticket", fake_records(), fake_curves(rounds=(0,), seeds=(0, 1)))
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results:begin (generated) -->\nold\n<!-- results:end -->\nafter\n")
+    assert fill_readme(readme, results, [described()])
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- results:begin (generated) -->\n| experiment") and text.endswith("|\n<!-- results:end -->\nafter\n")
+    assert f"[lottery_ticket]({results.name}/README.md#lottery_ticket)" in text and "old" not in text
+    assert not fill_readme(tmp_path / "absent.md", results, [described()])

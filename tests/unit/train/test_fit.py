@@ -32,9 +32,7 @@ def replicates(density: float | None, count: int = 3) -> list[Replicate]:
     for seed in range(count):
         start = initial_weights(MODEL, seed)
         generator = np.random.default_rng(seed)
-        mask = (
-            {} if density is None else {name: generator.random(w.shape) < density for name, w in start.items() if name.endswith("weight")}
-        )
+        mask = {} if density is None else {name: generator.random(w.shape) < density for name, w in start.items() if name.endswith("weight")}
         made.append(Replicate(f"replicate {seed}", seed, start, mask))
     return made
 
@@ -168,7 +166,5 @@ def test_bfloat16_changes_only_hidden_layers_and_little(runtime: Runtime) -> Non
 
 def test_divergence_names_stage_step_and_learning_rate(runtime: Runtime) -> None:
     task = replace(TASK, training=replace(SGD, learning_rate=1e20))
-    with pytest.raises(
-        UserError, match=r"replicate 0: the loss is (nan|inf) by step 20 at learning rate 1e\+20; lower training.learning_rate"
-    ):
+    with pytest.raises(UserError, match=r"replicate 0: the loss is (nan|inf) by step 20 at learning rate 1e\+20; lower training.learning_rate"):
         fit(task, replicates(None), runtime)

@@ -1,0 +1,256 @@
+"""An experiment's plan, its part that fits into some minutes, what it refuses before training, and its books."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import lottery_ticket
+from nncompress.errors import UserError
+from nncompress.lab import experiment as experiment_module
+from nncompress.lab import records
+from nncompress.lab.experiment import Experiment, Stopwatch, plan, preflight, thinned, within
+from nncompress.lab.lab import Lab, Settings
+from nncompress.lab.stage import Stage, ancestors
+from nncompress.lab.stages import Fit
+from nncompress.train import fit as fit_module
+from nncompress.types import Dataset, Model
+from tests.unit.lab import tiny
+
+ALL = [*lottery_ticket.ARMS]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return tiny.settings(tmp_path)
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise AssertionError("this trains")
+
+    monkeypatch.setattr(fit_module, "fit", refused)
+
+
+@pytest.fixture
+def a_second_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stopwatch, "_step", lambda self, fit: 1.0)
+
+
+def fits(made: Experiment) -> set[Stage]:
+    return {stage for stage in ancestors([row.stage for row in made.rows()]) if isinstance(stage, Fit)}
+
+
+def steps(made: Experiment) -> int:
+    return sum(fit.steps for fit in fits(made) if isinstance(fit, Fit))
+
+
+def counts(text: str) -> dict[str, tuple[int, int, int]]:
+    """Arm -> stages to train, stages reused, steps."""
+    found = re.findall(r"^  (\w+) +([\d,]+) to train, +([\d,]+) reused, +([\d,]+) steps, about [\d.]+ (?:s|min|h)$", text, re.MULTILINE)
+    return {arm: (int(train), int(reused), int(total.replace(",", ""))) for arm, train, reused, total in found}
+
+
+# -- plans ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_counts_every_stage_once_and_trains_nothing(settings: Settings, no_training: None) -> None:
+    made = tiny.experiment(arms=ALL, seeds=[0, 1], control_seeds=[0], rounds=2, instability_rounds=[0, 2])
+    text = plan(made, settings)
+    assert text.startswith("tiny (scale: smoke) on cpu, 1 at a time")
+    lines = counts(text)
+    assert set(lines) == set(ALL)
+    # By arm in alphabetical order; each brings what no arm before it needed.
+    assert lines["fine_tuning"] == (3, 0, 3 * 12)  # the dense net and two rounds
+    assert lines["float32"] == (2, 0, 2 * 12)  # this experiment is in float32: the tickets themselves, and the dense net is counted
+    assert lines["instability"] == (4, 0, 2 * 12)  # two other batch orders, two interpolations
+    assert lines["learning_rate_rewinding"] == (2, 0, 2 * 12)
+    assert lines["one_shot"] == (2, 0, 2 * 12)
+    assert lines["random_mask"] == (2, 0, 2 * 12)
+    assert lines["random_reinit"] == (6, 0, 6 * 12)  # two rounds of two seeds, and the tickets of seed 1 that its masks come from
+    assert lines["rewinding"] == (3, 0, 5 + 2 * 7)
+    assert lines["winning_ticket"] == (1, 0, 12)  # the last round of seed 1
+    assert sum(train for train, _, _ in lines.values()) == len(fits(made)) + 2
+    assert text.splitlines()[-1].startswith(f"{len(fits(made)) + 2} of {len(fits(made)) + 2} stages to train: about ")
+    assert not settings.store.exists()
+
+
+def test_a_plan_counts_what_is_stored_as_reused(settings: Settings) -> None:
+    tiny.run(tiny.experiment(), settings)
+    lines = counts(plan(tiny.experiment(seeds=[0, 1, 2]), settings))
+    assert lines == {"random_reinit": (2, 4, 2 * 12), "winning_ticket": (1, 2, 12)}
+    text = plan(tiny.experiment(), settings)
+    assert counts(text) == {"random_reinit": (0, 4, 0), "winning_ticket": (0, 2, 0)}
+    assert text.splitlines()[-1] == "0 of 6 stages to train: about 0 s here"
+
+
+def test_a_plan_is_about_right_on_time(tmp_path: Path) -> None:
+    made = tiny.experiment({"steps": 1500, "evaluate_every": 100}, rounds=0, seeds=[0, 1, 2, 3, 4])
+    ratios = []
+    for attempt in range(3):  # other work on the machine is not the plan's fault
+        lab = Lab(tiny.settings(tmp_path / str(attempt)))
+        expected = Stopwatch(lab).seconds(lab.missing([row.stage for row in made.rows()]))
+        ratios.append(expected / float(tiny.run(made, lab.settings)["seconds"].sum()))
+        if 0.5 < ratios[-1] < 2:
+            return
+    raise AssertionError(f"planned / taken: {ratios}")
+
+
+# -- budgets -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_fewer_minutes_give_ever_smaller_experiments_that_fit(settings: Settings, no_training: None, a_second_a_step: None) -> None:
+    whole = tiny.experiment({"steps": 3000}, arms=ALL, seeds=[0, 1, 2, 3], control_seeds=[0, 1], rounds=10, instability_rounds=[0, 9])
+    enough = steps(whole) / 60
+    assert within(whole, settings, enough) is whole
+    budgets = [enough / divisor for divisor in (1.01, 2, 5, 10, 20, 35)]
+    sizes = [within(whole, settings, minutes) for minutes in budgets]
+    for made, minutes in zip(sizes, budgets, strict=True):
+        assert steps(made) <= 60 * minutes
+        assert made.scale == f"{minutes:g}min"
+        assert replace(made, config=whole.config, scale=whole.scale) == whole
+    assert [steps(made) for made in sizes] == sorted((steps(made) for made in sizes), reverse=True)
+    assert len({steps(made) for made in sizes}) == len(sizes)
+    assert sizes[-1].config.training.steps < 3000 == sizes[0].config.training.steps
+
+
+def test_more_workers_fit_more_into_the_same_minutes(settings: Settings, a_second_a_step: None) -> None:
+    whole = tiny.experiment(arms=ALL, seeds=[0, 1], control_seeds=[0, 1])
+    minutes = steps(whole) / 120
+    assert within(whole, settings, minutes) != whole
+    assert within(whole, replace(settings, workers=2), minutes) is whole
+
+
+def test_too_few_minutes_are_refused_in_one_line(settings: Settings, a_second_a_step: None) -> None:
+    with pytest.raises(UserError) as refusal:
+        within(tiny.experiment(arms=ALL), settings, 0.5)
+    # two seeds: the dense nets, their tickets and the reinitialised ones, 12 steps each
+    assert str(refusal.value) == "minutes = 0.5: even the smallest part of tiny takes about 72 s here; allow more minutes"
+
+
+def test_a_later_full_run_refines_the_records_of_a_budget_and_trains_only_the_rest(
+    settings: Settings, a_second_a_step: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tiny.experiment(arms=["winning_ticket", "random_reinit", "one_shot"], seeds=[0, 1, 2])
+    part = within(whole, settings, 6 * 12 / 60)
+    assert (part.scale, part.config.arms, part.config.seeds) == ("1.2min", ["winning_ticket", "random_reinit"], [0, 1])
+    small = tiny.run(part, settings)
+    assert set(small["scale"]) == {"1.2min"}
+    assert within(whole, settings, (steps(whole) - 6 * 12) / 60) is whole  # what is stored costs nothing
+
+    trained: list[str] = []
+    fit = fit_module.fit
+
+    def counting(task: Any, replicates: Any, *rest: Any) -> Any:
+        trained.extend(replicate.label for replicate in replicates)
+        return fit(task, replicates, *rest)
+
+    monkeypatch.setattr(fit_module, "fit", counting)
+    tiny.run(whole, settings)
+    assert sorted(trained) == ["one_shot seed=0 round=1"] + [
+        f"{arm} seed=2" for arm in ("random_reinit round=1", "winning_ticket round=0", "winning_ticket round=1")
+    ]
+    found = records.read(settings.results / "records" / "tiny.csv")
+    assert set(found["scale"]) == {"smoke"}
+    assert not found.duplicated(records.IDENTITY).any() and len(found) == len(whole.rows())
+    assert set(small["key"]) < set(found["key"])
+
+
+def test_a_longer_run_replaces_the_rows_of_a_budget_that_shortened_training(settings: Settings, a_second_a_step: None) -> None:
+    whole = tiny.experiment({"steps": 600, "evaluate_every": 150}, rounds=0)
+    part = within(whole, settings, 15)
+    assert part.config.training.steps == 450
+    tiny.run(part, settings)
+    path = settings.results / "records" / "tiny.csv"
+    assert records.read(path)[["scale", "steps"]].drop_duplicates().to_numpy().tolist() == [["15min", 450]]
+    tiny.run(whole, settings)
+    content = path.read_bytes()
+    assert records.read(path)[["scale", "steps"]].drop_duplicates().to_numpy().tolist() == [["smoke", 600]]
+    curves = records.read(settings.results / "curves" / "tiny.csv")
+    assert sorted(curves["step"].unique()) == [150, 300, 450, 600]
+    tiny.run(part, settings)  # and a shorter one later does not replace the longer
+    assert path.read_bytes() == content
+
+
+# -- refusals ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"seeds": [0, 0]}, "tiny has two rows 'winning_ticket round=0 seed=0': give seeds, rounds and arms once each"),
+        ({"prune_fraction": {"fc1": 0.2, "fc9": 0.2}}, "prune_fraction.fc9: the model has no such layer; it has fc1, fc2, fc3"),
+        ({"model": Model("mlp", widths=(65, 20, 10, 10))}, "model mlp takes inputs of (1, 1, 65), but digits has images of (1, 8, 8)"),
+        ({"model": Model("lenet_300_100")}, "model lenet_300_100 takes inputs of (1, 28, 28), but digits has images of (1, 8, 8)"),
+        ({"model": Model("conv_2", input_shape=(1, 4, 16))}, "model conv_2 takes inputs of (1, 4, 16), but digits has images of (1, 8, 8)"),
+        (
+            {"model": Model("mlp", widths=(64, 20, 10, 9))},
+            "model mlp has 9 outputs, but digits has 10 classes: end model.widths with them",
+        ),
+        (
+            {"model": Model("lenet_300_100", input_shape=(1, 8, 8), classes=5)},
+            "model lenet_300_100 has 5 outputs, but digits has 10 classes: set model.classes=10",
+        ),
+        ({"model": Model("lenet")}, "there is no model 'lenet': "),
+        ({"dataset": Dataset("digit", validation=300)}, "digits"),
+        ({"training": {"batch_size": 2000}}, "training.batch_size = 2000 is more than the 997 training examples"),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_trained_is_refused_before_training_in_one_line(
+    changes: dict[str, Any], line: str, settings: Settings, no_training: None
+) -> None:
+    with pytest.raises(UserError) as refusal:
+        tiny.run(tiny.experiment(**changes), settings)
+    assert line in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert not settings.store.exists() and not (settings.results / "records").exists()
+
+
+def test_a_model_that_fits_is_not_refused(settings: Settings) -> None:
+    for model in (Model("mlp", widths=(64, 12)), Model("lenet_300_100", input_shape=(1, 8, 8)), Model("conv_2", input_shape=(1, 8, 8))):
+        preflight(tiny.experiment(model=model, prune_fraction={"fc1": 0.2}).rows(), Lab(settings))
+
+
+# -- books ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_records_and_curves_are_written_as_stages_finish(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, seen = settings.results / "records" / "tiny.csv", []
+    enter = experiment_module.Book.enter
+
+    def watching(self: experiment_module.Book, rows: Any) -> None:
+        enter(self, rows)
+        seen.append(len(records.read(path)) if path.exists() else 0)
+
+    monkeypatch.setattr(experiment_module.Book, "enter", watching)
+    tiny.run(tiny.experiment(), settings)
+    assert seen == [0, 2, 6]
+    curves = records.read(settings.results / "curves" / "tiny.csv")
+    assert len(curves) == 6 * 2 and set(curves["step"]) == {6, 12}
+
+
+def test_a_variant_has_records_of_its_own_and_is_what_a_run_returns(settings: Settings) -> None:
+    plain = tiny.run(tiny.experiment(rounds=0), settings)
+    faster = replace(tiny.experiment({"learning_rate": 0.01}, rounds=0), variant="training.learning_rate=0.01")
+    found = tiny.run(faster, settings)
+    assert set(found["variant"]) == {"training.learning_rate=0.01"} and len(found) == len(plain) == 2
+    both = records.read(settings.results / "records" / "tiny.csv")
+    assert len(both) == 4
+    pd.testing.assert_frame_equal(both[both["variant"] == ""].reset_index(drop=True), plain)
+
+
+def test_a_long_curve_is_kept_whole_where_it_bends_and_then_thinned() -> None:
+    curve = {"step": np.arange(1, 501) * 100, "validation_loss": np.linspace(1, 0, 500)}
+    found = thinned(curve)
+    assert found["step"].tolist() == [*range(100, 5001, 100), *range(6000, 50_001, 1000)]
+    assert len(found["validation_loss"]) == len(found["step"])
+    short = {"step": np.arange(50)}
+    assert thinned(short)["step"].tolist() == list(range(50))
