@@ -106,6 +106,7 @@ def execute(asked: Any, sweep: str | None) -> float | None:
     """Run what is asked for. `sweep`: the sweep that it is part of. Returns the mean of what the experiment names under `optimized`."""
     from nncompress.lab import experiment as lab
     from nncompress.lab.loggers import build
+    from nncompress.lab.processes import rank
 
     processes = asked.settings.trainer.get("devices", 1)
     if isinstance(processes, int) and processes > 1 and "WORLD_SIZE" not in os.environ and sweep is None and not asked.plan:
@@ -116,9 +117,10 @@ def execute(asked: Any, sweep: str | None) -> float | None:
     if asked.minutes is not None:
         it = lab.within(it, asked.settings, asked.minutes)
     if asked.plan:
-        print(lab.plan(it, asked.settings))
+        if rank() == 0:
+            print(lab.plan(it, asked.settings))
         return None
-    logger = build(asked.logger, asked.settings.results / "logs", sweep)
+    logger = build(asked.logger if rank() == 0 else {"name": "none"}, asked.settings.results / "logs", sweep)
     logger.start(asked.name, {"variant": asked.variant, **asked.values})
     try:
         records = lab.run(it, asked.settings, logger)

@@ -10,4 +10,4 @@ def surviving_share(fraction: float, rounds: int) -> float:
 
 def one_shot_fraction(fraction: float, rounds: int) -> float:
     """The fraction to remove at once so that as many weights survive as after `rounds` iterative rounds."""
-    return 1 - surviving_share(fraction, rounds)
+    return fraction if rounds == 1 else 1 - surviving_share(fraction, rounds)  # exactly the iterative one's, for the two are one training
