@@ -104,12 +104,19 @@ def job(_: Any) -> float | None:
 
 def execute(asked: Any, sweep: str | None) -> float | None:
     """Run what is asked for. `sweep`: the sweep that it is part of. Returns the mean of what the experiment names under `optimized`."""
+    from nncompress.errors import UserError
     from nncompress.lab import experiment as lab
     from nncompress.lab.loggers import build
     from nncompress.lab.processes import rank
 
     processes = asked.settings.trainer.get("devices", 1)
-    if isinstance(processes, int) and processes > 1 and "WORLD_SIZE" not in os.environ and sweep is None and not asked.plan:
+    if not isinstance(processes, int) or processes < 1:
+        raise UserError(f"trainer.devices = {processes}: give a whole number of processes, 1 or more")
+    if processes > 1 and sweep is not None:
+        raise UserError(
+            f"trainer.devices = {processes}: in a sweep each fit has one process; use hydra/launcher=joblib to run fits in parallel"
+        )
+    if processes > 1 and "WORLD_SIZE" not in os.environ and sweep is None and not asked.plan:
         # Several processes for a single fit: the whole program runs in each, so that all of them see the same stages.
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])

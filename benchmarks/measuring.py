@@ -61,6 +61,15 @@ def path(text: str) -> Path:
     return Path(text).resolve()
 
 
+def as_a_worker() -> None:
+    """Start this script again with the memory settings of the lab's worker processes, under which all loops are then compared."""
+    from nncompress.lab.lab import MEMORY
+
+    if any(os.environ.get(name) != value for name, value in MEMORY.items()):
+        os.environ.update(MEMORY)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def options(description: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)

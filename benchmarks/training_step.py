@@ -17,6 +17,7 @@ DENSITIES = (1.0, 0.5, 0.2, 0.05)
 
 
 def main() -> None:
+    measuring.as_a_worker()
     parser = options(__doc__)
     parser.add_argument("--blocks", type=int, help="blocks of 100 steps of ours that are timed in a round")
     given = parser.parse_args()
@@ -52,7 +53,7 @@ def main() -> None:
     targets += [Target("Lightning's share of our fit", "<", 5, " %", [100 * share]), *more]
     notes = [
         f"Medians and quartiles of {rounds} rounds; in each round the loops run in turn, and ratios are taken within a round. "
-        "Milliseconds are of one step of one replicate.",
+        "Milliseconds are of one step of one replicate. All loops run under the memory settings of the lab's workers.",
         f"Evaluation: {len(splits.validation_y):,} validation images every 100 steps, for all replicates at once; not in the other columns.",
         "Lightning's share: time in `fit()` outside `training_step`, over the time in `fit()`, in a fit of "
         f"{200 if given.quick else 5000:,} steps; what `fit()` does once counts for less in the paper's 50,000.",

@@ -20,6 +20,7 @@ ARMS = ("winning_ticket", "random_reinit")
 
 
 def main() -> None:
+    measuring.as_a_worker()
     parser = options(__doc__)
     parser.add_argument("--blocks", type=int, help="blocks of 100 steps that are timed at each density")
     parser.add_argument("--records", type=measuring.path, default=measuring.ROOT / "results" / "records" / "lottery_ticket.csv")

@@ -57,6 +57,8 @@ def check(cfg: Config) -> None:
         if arm not in ARMS:
             near = get_close_matches(arm, ARMS, 1)
             raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
+    if not cfg.seeds:
+        raise UserError("seeds is empty: give at least one")
     for name in ("seeds", "control_seeds", "rewind_steps", "instability_rounds", "arms"):
         values = getattr(cfg, name)
         if repeated := [value for value in values if values.count(value) > 1]:
@@ -67,8 +69,11 @@ def check(cfg: Config) -> None:
     for round_ in cfg.instability_rounds:
         if "instability" in cfg.arms and not 0 <= round_ <= cfg.rounds:
             raise UserError(f"instability_rounds: {round_} is outside 0 .. rounds = {cfg.rounds}")
-    if not cfg.seeds:
-        raise UserError("seeds is empty: give at least one")
+    for name, others in (("reinit_offset", cfg.seeds), ("order_offset", cfg.control_seeds)):
+        if clash := {seed + getattr(cfg, name) for seed in others} & {*cfg.seeds, *cfg.control_seeds}:
+            raise UserError(f"{name} = {getattr(cfg, name)} leads from one seed to another ({min(clash)}); choose a larger one")
+    if strangers := set(cfg.control_seeds) - set(cfg.seeds):
+        raise UserError(f"control_seeds: {min(strangers)} is not among the seeds, with whose winning tickets it is compared")
 
 
 def smaller(cfg: Config) -> Iterator[Config]:
@@ -78,9 +83,9 @@ def smaller(cfg: Config) -> Iterator[Config]:
     while len(arms) > 2:
         arms.pop()
         yield (cfg := replace(cfg, arms=list(arms)))
-    while len(cfg.seeds) > 2:
+    while len(cfg.seeds) > 3:  # fewer would leave every claim inconclusive
         yield (cfg := replace(cfg, seeds=cfg.seeds[:-1], control_seeds=[s for s in cfg.control_seeds if s in cfg.seeds[:-1]]))
-    while cfg.rounds > 8:
+    while cfg.rounds > 2:
         yield (cfg := replace(cfg, rounds=cfg.rounds - 1, instability_rounds=[r for r in cfg.instability_rounds if r < cfg.rounds]))
     while cfg.training.steps > 500:
         steps = cfg.training.steps * 3 // 4
@@ -135,7 +140,8 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
                 fit = replace(dense, start=early, begin_step=k, mask=PrunedMask(fit, fraction))
                 yield Row(fit, {**identity, "round": round_, "rewind_step": k})
     elif arm in ("learning_rate_rewinding", "fine_tuning"):  # keep the trained weights, train on (Renda et al. 2020)
-        training = cfg.training if arm == "learning_rate_rewinding" else replace(cfg.training, learning_rate=cfg.fine_tuning_rate)
+        last_rate = replace(cfg.training, learning_rate=cfg.fine_tuning_rate, schedule="constant", milestones=(), warmup=0)
+        training = cfg.training if arm == "learning_rate_rewinding" else last_rate
         fit = dense
         for round_ in rounds:
             fit = replace(dense, start=fit, mask=PrunedMask(fit, fraction), training=training)

@@ -262,7 +262,8 @@ def test_retraining_keeps_the_trained_weights_and_differs_in_learning_rate(finis
         assert fit.start == before, round_
         seen = finished.of(fit)
         assert_same(seen.start, masked(finished.artifact(before).weights, finished.masks(fit)))
-        assert seen.rates == pytest.approx({step: rate * (1 - step / STEPS) for step in (9, 19, 29, 39, 49, 59)})
+        decay = 0 if arm == "fine_tuning" else 1 / STEPS  # fine-tuning keeps the last rate; rewinding repeats the schedule
+        assert seen.rates == pytest.approx({step: rate * (1 - decay * step) for step in (9, 19, 29, 39, 49, 59)})
         before = fit
 
 
@@ -279,7 +280,7 @@ def test_the_float32_arm_differs_from_the_winning_ticket_in_precision_only(finis
         before = full[round_]
     found = finished.records.groupby("arm")["precision"].unique()
     assert list(found.pop("float32")) == ["32-true"]
-    assert list(found.pop("instability")) == ["32-true"]
+    assert list(found.pop("instability")) == ["bf16-mixed"]
     assert {precision for arm in found for precision in arm} == {"bf16-mixed"}
 
 

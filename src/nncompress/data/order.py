@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-_STREAMS = {"canonical order": 0, "validation split": 1, "batch order": 2, "augmentation": 3}
-Stream = Literal["canonical order", "validation split", "batch order", "augmentation"]
+_STREAMS = {"canonical order": 0, "validation split": 1, "batch order": 2, "augmentation": 3, "dropout": 4}
+Stream = Literal["canonical order", "validation split", "batch order", "augmentation", "dropout"]
 
 
 def raw_bits(stream: Stream, first: int, second: int, count: int) -> np.ndarray:

@@ -213,7 +213,8 @@ def recipe_keys(values: Mapping[str, Any]) -> dict[str, Any]:
 def variant(written: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """The keys that differ from the experiment as written, sorted: 'training.batch_size=30 training.learning_rate=0.01'."""
     before, after = dict(_leaves(written)), dict(_leaves(asked))
-    return " ".join(f"{key}={_shown(value)}" for key, value in sorted(after.items()) if key not in before or before[key] != value)
+    changed = [f"{key}={_shown(value)}" for key, value in sorted(after.items()) if key not in before or before[key] != value]
+    return " ".join(changed + [f"~{key}" for key in sorted(before.keys() - after.keys())])
 
 
 def paths(values: Mapping[str, Any], above: str = "") -> list[str]:
@@ -351,6 +352,8 @@ def _checked_keys(conf: Path, parsed: Sequence[Override]) -> list[str]:
     known = paths(_composed(conf, *groups))
     for override in parsed:
         key = override.key_or_group
+        if key.partition(".")[0] in ABOUT:
+            raise UserError(f"{key!r} describes the experiment and is not given on the command line; a file of its own may say otherwise")
         added = override.is_add() or override.is_force_add()
         if not (added or key in known or key.startswith("hydra") or (conf / key).is_dir()):
             near = [path for path in known if path.partition(".")[0] not in ABOUT]

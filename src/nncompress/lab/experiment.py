@@ -18,7 +18,7 @@ from nncompress.lab.loggers import RunLogger
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit
+from nncompress.lab.stages import Fit, fit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,11 +68,13 @@ class Book:
         self.results = lab.settings.results
         self.path = self.results / "records" / f"{experiment.name}.csv"
         self.curves = self.results / "curves" / f"{experiment.name}.csv"
+        self.keys: set[str] = set()
 
     def enter(self, rows: Sequence[Row]) -> None:
         """Write the rows' records; their stages are in the store."""
         entries, points = [], []
         for row in rows:
+            self.keys.add(row.stage.key)
             artifact = self.lab.get(row.stage)
             entry = self.record(row, artifact)
             entries.append(entry)
@@ -89,8 +91,8 @@ class Book:
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
         """One tidy row. `total_*` counts every fit that the row stands on once: earlier rounds, teachers and itself."""
-        e, fits = self.experiment, [stage for stage in ancestors([row.stage]) if isinstance(stage, Fit)]
-        fit, costs = fits[-1], [self.lab.cost(stage) for stage in fits]
+        e, fit = self.experiment, fit_of(row.stage)
+        costs = [self.lab.cost(stage) for stage in ancestors([row.stage]) if isinstance(stage, Fit)]
         identity = {"experiment": e.name, "scale": e.scale, "dataset": fit.dataset.name, "model": fit.model.name, "variant": e.variant}
         totals = {"total_flops": sum(flops for flops, _ in costs), "total_seconds": sum(seconds for _, seconds in costs)}
         return {**identity, **row.columns, "steps": fit.steps, **artifact.metrics, **totals, **artifact.provenance, "key": row.stage.key}
@@ -112,7 +114,11 @@ class Book:
         for kind in ("records", "tables", "figures", "claims"):
             print(f"{kind}: {', '.join(str(path) for path in [self.path, *paths] if path.relative_to(self.results).parts[0] == kind)}")
         found = records.read(self.path)
-        found = found[(found["variant"] == e.variant) & (found["scale"] == e.scale)]
+        found = found[found["variant"] == e.variant]
+        stale = int((~found["key"].isin(self.keys)).sum())
+        if stale and not e.scale.endswith("min"):
+            print(f"note: {stale} records in {self.path} are not of this configuration; delete the file to keep only what it declares")
+        found = found[found["key"].isin(self.keys)]
         self.logger.table(e.name, found)
         self.logger.figures([path for path in paths if path.suffix == ".png"])
         return found
@@ -177,7 +183,7 @@ class Stopwatch:
             count = self.lab.settings.most_stacked(fit.model)
             task = Task(fit.model, fit.dataset, fit.training, 0, fit.training.steps)
             stack = [Replicate("timing", seed, initial_weights(fit.model, seed)) for seed in range(count)]
-            self._per_step[kind] = time_per_step(task, stack, self.lab.runtime) / count
+            self._per_step[kind] = time_per_step(task, stack, replace(self.lab.runtime, trainer={})) / count
         return self._per_step[kind]
 
 
@@ -213,7 +219,7 @@ def within(experiment: Experiment, settings: Settings, minutes: float) -> Experi
     estimate = 0.0
     for count, config in enumerate(experiment.recipe.smaller(experiment.config)):
         smaller = experiment if count == 0 else replace(experiment, config=config, scale=f"{minutes:g}min")
-        estimate = watch.seconds(lab.missing([row.stage for row in smaller.rows()]))
+        estimate = agreed(watch.seconds(lab.missing([row.stage for row in smaller.rows()])))
         if estimate <= 60 * minutes:
             return smaller
     raise UserError(

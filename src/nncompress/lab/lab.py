@@ -23,10 +23,10 @@ from tqdm import tqdm
 
 from nncompress.errors import UserError
 from nncompress.lab.processes import agreed, rank, world
-from nncompress.lab.provenance import device_name, provenance
+from nncompress.lab.provenance import cores, device_name, provenance
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, pack
+from nncompress.lab.stages import Fit, fit_of, pack
 from nncompress.lab.store import Store
 from nncompress.prune import density, layer_densities
 from nncompress.types import STRICT, Count, Model, Positive
@@ -67,7 +67,7 @@ class Settings:
         device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise UserError("lab.device = cuda: no GPU is visible here; use lab.device=cpu or auto")
-        workers = 1 if world() > 1 else self.workers or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // self.threads))
+        workers = 1 if world() > 1 else self.workers or (1 if device == "cuda" else max(1, cores() // self.threads))
         return replace(self, device=device, workers=workers)
 
     def most_stacked(self, model: Model) -> int:
@@ -90,6 +90,7 @@ class Lab:
     def __init__(self, settings: Settings, say: Callable[[str], None] = print) -> None:
         self.settings = settings.resolved()
         self.store = Store(self.settings.store)
+        provenance()  # the commit of the code that is loaded now
         self.say = say
         self._memory: OrderedDict[Stage, Artifact] = OrderedDict()
         self._costs: dict[Stage, tuple[float, float]] = {}
@@ -141,10 +142,12 @@ class Lab:
     def train(self, group: Sequence[Stage], labels: dict[str, str], on_steps: Callable[[int], None] | None = None) -> None:
         """Compute and store the stages of a group: fits that share all but start, mask and seed, or one stage of another kind.
 
+        `on_steps` is called with the optimiser steps done since the last call, summed over replicates.
+
         Another process that computes one of them is waited for, and its result taken.
         """
         upstream = {stage: {s: self.get(s) for s in stage.upstream} for stage in group}
-        with self.store.lock([stage.key for stage in group]) if rank() == 0 else nullcontext():
+        with self.store.lock([stage.key for stage in group], partial(_say_waiting, labels)) if rank() == 0 else nullcontext():
             missing = agreed([stage for stage in group if self.store.read(stage) is None])
             began = time.perf_counter()
             if fits := [stage for stage in missing if isinstance(stage, Fit)]:
@@ -152,7 +155,7 @@ class Lab:
             for stage in missing:
                 if not isinstance(stage, Fit):
                     artifact = stage.compute(upstream[stage], self)
-                    artifact.provenance |= self._provenance(time.perf_counter() - began, "32-true")
+                    artifact.provenance |= self._provenance(time.perf_counter() - began, fit_of(stage).training.precision)
                     if rank() == 0:
                         self.store.write(stage, artifact)
             agreed(None)  # nobody reads before rank 0 has written
@@ -164,6 +167,20 @@ class Lab:
         upstream: dict[Stage, dict[Stage, Artifact]],
         on_steps: Callable[[int], None] | None,
     ) -> None:
+        states = agreed([self.store.read_partial(f) for f in fits])
+        steps = [state[1]["step"] if state else 0 for state in states]
+        for step in sorted(set(steps), reverse=True):  # replicates that were interrupted at different steps go on apart
+            chosen = [place for place, at in enumerate(steps) if at == step]
+            self._train_stack([fits[place] for place in chosen], [states[place] for place in chosen], labels, upstream, on_steps)
+
+    def _train_stack(
+        self,
+        fits: Sequence[Fit],
+        states: Sequence[Any],
+        labels: dict[str, str],
+        upstream: dict[Stage, dict[Stage, Artifact]],
+        on_steps: Callable[[int], None] | None,
+    ) -> None:
         from nncompress.train.fit import Replicate, Task, fit
 
         first = fits[0]
@@ -171,14 +188,18 @@ class Lab:
         masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
         replicates = [
             Replicate(labels.get(f.key, f.key), f.seed, upstream[f][f.start].weights, mask, state)
-            for f, mask, state in zip(fits, masks, agreed([self.store.read_partial(f) for f in fits]), strict=True)
+            for f, mask, state in zip(fits, masks, states, strict=True)
         ]
 
-        def keep(states: list[Any]) -> None:
-            for stage, (arrays, meta) in zip(fits, states, strict=True):
+        def keep(partial_states: list[Any]) -> None:
+            for stage, (arrays, meta) in zip(fits, partial_states, strict=True):
                 self.store.write_partial(stage, arrays, meta)
 
-        results = fit(task, replicates, self.runtime, on_steps, keep)
+        def tick(done: int) -> None:
+            if on_steps is not None:
+                on_steps(done * len(fits))
+
+        results = fit(task, replicates, self.runtime, tick, keep)
         if rank() != 0:
             return
         for f, mask, trained in zip(fits, masks, results, strict=True):
@@ -257,7 +278,7 @@ class Lab:
         while waiting:
             group = next(self._groups(needs, waiting, set()))
             began = time.perf_counter()
-            self.train(group, labels, partial(_tick, tick, len(group)))
+            self.train(group, labels, tick)
             waiting -= set(group)
             finished(group, time.perf_counter() - began)
 
@@ -288,7 +309,7 @@ class Lab:
             listener.join(timeout=5)
         except BaseException as error:  # the listener is left to end with this process: a killed worker may hold the queue's lock for ever
             for process in list((pool._processes or {}).values()):
-                process.terminate()
+                process.kill()  # at once; the store has no half entries
             pool.shutdown(wait=False, cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise UserError(
@@ -297,8 +318,8 @@ class Lab:
             raise
 
 
-def _tick(tick: Callable[[int], Any], replicates: int, steps: int) -> None:
-    tick(steps * replicates)
+def _say_waiting(labels: dict[str, str], key: str) -> None:
+    print(f"waiting for another process that computes {labels.get(key, key)}", file=sys.stderr)
 
 
 _worker: dict[str, Any] = {}
@@ -318,4 +339,4 @@ def _end_with(parent: int) -> None:
 
 
 def _work(group: list[Stage]) -> None:
-    _worker["lab"].train(group, _worker["labels"], partial(_tick, _worker["steps"].put, len(group)))
+    _worker["lab"].train(group, _worker["labels"], _worker["steps"].put)

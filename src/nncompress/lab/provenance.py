@@ -12,16 +12,22 @@ from pathlib import Path
 from typing import Any
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
-_SOURCES = ("src", "experiments", "conf")
+_SOURCES = ("src", "experiments", "conf", "run.py")
 
 
 def provenance() -> dict[str, Any]:
-    """`commit` (short hash, '+dirty' when tracked sources differ from it, 'unknown' outside a repository), versions of `torch` and
-    `python`, `date` (UTC day).
+    """`commit` (short hash, '+dirty' when tracked sources differ from it, 'unknown' outside a repository), versions of `torch`,
+    `numpy` and `python`, `date` (UTC day).
 
     Imports no torch. The commit is that of the first call: later edits do not change the code that a running process has loaded.
     """
-    return {"commit": _commit(), "torch": _torch(), "python": platform.python_version(), "date": datetime.now(UTC).date().isoformat()}
+    return {
+        "commit": _commit(),
+        "torch": _version("torch"),
+        "numpy": _version("numpy"),
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
 
 
 @cache
@@ -31,8 +37,12 @@ def device_name(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{device} ({_processor()}, {cores} core{'' if cores == 1 else 's'})"
+    return f"{device} ({_processor()}, {cores()} core{'' if cores() == 1 else 's'})"
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
@@ -41,7 +51,7 @@ def _commit() -> str:
     head = _git("rev-parse", "--show-toplevel", "--short", "HEAD").split("\n")
     if len(head) != 2 or Path(head[0]).resolve() != _REPOSITORY:
         return "unknown"
-    return head[1] + ("+dirty" if _git("status", "--porcelain", "--untracked-files=no", "--", *_SOURCES) else "")
+    return head[1] + ("+dirty" if _git("status", "--porcelain", "--", *_SOURCES) else "")
 
 
 def _git(*arguments: str) -> str:
@@ -55,9 +65,9 @@ def _git(*arguments: str) -> str:
 
 
 @cache
-def _torch() -> str:
+def _version(package: str) -> str:
     try:
-        return version("torch")
+        return version(package)
     except PackageNotFoundError:
         return "unknown"
 

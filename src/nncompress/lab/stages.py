@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nncompress.lab.stage import Artifact, Stage
+from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.prune import keep_largest, shuffle_masks
 from nncompress.types import Dataset, Model, Training
 
@@ -68,6 +68,11 @@ class Fit(Stage):
     def steps(self) -> int:
         """Optimiser steps that this fit takes."""
         return max(0, self.last_step - self.begin_step)
+
+
+def fit_of(stage: Stage) -> Fit:
+    """The fit that the stage is, or the last of those that it measures."""
+    return next(s for s in reversed(ancestors([stage])) if isinstance(s, Fit))
 
 
 @dataclass(frozen=True, eq=False)

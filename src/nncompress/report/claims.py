@@ -54,6 +54,9 @@ def judge_all(claims: Sequence[Claim], records: pd.DataFrame) -> pd.DataFrame:
 def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
     if claim.models:
         rows = rows[rows["model"].isin([model for model in set(rows["model"]) if _matches(claim, model)])]
+    # Rows of a shortened run may stand beside those of a longer one that is not done yet: they are not compared with each other.
+    length = rows["steps"].fillna(0) + rows["rewind_step"].fillna(0)
+    rows = rows[length.isna() | (length == length.max()) | (rows["arm"] == "instability")]
     values = pd.to_numeric(claim.statistic(rows), errors="coerce").astype(float).replace([inf, -inf], nan).dropna().to_list()
     ci_low, ci_high = interval(values)
     if len(values) < max(2, claim.minimum_seeds):

@@ -83,14 +83,21 @@ def ledger(records: pd.DataFrame) -> Laid | None:
     rows, cells = [], []
     for arm in [*pd.unique(records["arm"]), None]:
         own = once if arm is None else records[records["arm"] == arm].drop_duplicates("key" if (records["key"] != "").all() else None)
-        name = "all, shared fits once" if arm is None else spoken(arm)
+        name = "all rows, shared fits once" if arm is None else spoken(arm)
         numbers = [own["train_flops"].sum(), own["seconds"].sum() / 3600, own["total_flops"].max(), own["total_seconds"].max() / 3600]
         rows.append([name, str(len(own)), f"{numbers[0]:.2e}", f"{numbers[1]:.2f}", _flops(numbers[2]), number(numbers[3], "×")])
         for metric, value in zip(("train_flops", "hours", "largest_total_flops", "largest_total_hours"), numbers, strict=True):
             cells.append(("ledger", "all" if arm is None else arm, "", metric, value, None, len(own), None, scale_of(records)))
     head = ["arm", "fits", "training FLOPs", "hours", "FLOPs of one row with all before it, at most", "hours of one such row"]
     devices = ", ".join(sorted(set(records["device"]) - {""})) or "unknown device"
-    return Laid("Compute", head, rows, f"On {devices}; scale: {scale_of(records)}.", _cells(cells))
+    return Laid(
+        "Compute",
+        head,
+        rows,
+        f"On {devices}; scale: {scale_of(records)}. Fits that no row shows (weights to rewind to, second runs of the instability "
+        "test) count only in the totals of the rows that stand on them.",
+        _cells(cells),
+    )
 
 
 def markdown(table: Laid) -> str:

@@ -21,6 +21,11 @@ COMPACT_BELOW = 0.3
 """Density under which keeping only the surviving weights as latent values is faster than multiplying by the mask (measured on a CPU)."""
 
 
+LANES = 64
+"""Flat vectors are padded with zeros to a multiple of this: an optimiser computes the rest of a vector by other instructions, which round
+otherwise, and a replicate's numbers should not depend on which others it is stacked with."""
+
+
 class Layout:
     """Where each parameter of R replicates lies in a flat vector: layer by layer, the R replicates of a layer side by side.
 
@@ -34,12 +39,14 @@ class Layout:
         start = 0
         for name, shape in self.shapes.items():
             self.slices[name] = slice(start, start := start + replicates * int(np.prod(shape)))
-        self.size = start
+        self.padding = -start % LANES
+        self.size = start + self.padding
         self.low_size = sum(s.stop - s.start for name, s in self.slices.items() if name in low)
 
     def flatten(self, replicates: Sequence[Mapping[str, np.ndarray]], dtype: torch.dtype = torch.float32) -> Tensor:
         """One flat vector (size,) of the replicates' arrays."""
-        return torch.cat([torch.as_tensor(np.stack([r[name] for r in replicates]).ravel(), dtype=dtype) for name in self.shapes])
+        parts = [torch.as_tensor(np.stack([r[name] for r in replicates]).ravel(), dtype=dtype) for name in self.shapes]
+        return torch.cat([*parts, torch.zeros(self.padding, dtype=dtype)])
 
     def unflatten(self, flat: Tensor) -> list[dict[str, np.ndarray]]:
         """The inverse: one dictionary of arrays per replicate, copied to the host."""
@@ -54,7 +61,8 @@ class Layout:
     def owners(self) -> Tensor:
         """Which replicate each entry of a flat vector belongs to, (size,) int64."""
         counts = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
-        return torch.cat([torch.arange(self.replicates).repeat_interleave(counts[name]) for name in self.shapes])
+        owners = [torch.arange(self.replicates).repeat_interleave(counts[name]) for name in self.shapes]
+        return torch.cat([*owners, torch.zeros(self.padding, dtype=torch.int64)])
 
 
 class Free(nn.Module):
@@ -138,11 +146,12 @@ class Survivors(Free):
 
     def __init__(self, layout: Layout, values: Tensor, mask: Tensor) -> None:
         self._index = torch.nonzero(mask).squeeze(1)
+        self._padding = -len(self._index) % LANES
         self._low_count = int((self._index < layout.low_size).sum())
-        super().__init__(layout, values[self._index])
+        super().__init__(layout, self.latent_of(values))
 
     def _kept(self) -> Tensor:
-        return self._index.cpu()
+        return torch.cat([self._index.cpu(), torch.zeros(self._padding, dtype=torch.int64)])
 
     def _high(self, latent: Tensor) -> Tensor:
         return torch.zeros(self.layout.size - self.layout.low_size, device=latent.device)
@@ -159,7 +168,7 @@ class Survivors(Free):
     @torch.no_grad()
     def push(self) -> None:
         self.flat_low.index_copy_(0, self._low_index, self.latent[: self._low_count].to(torch.bfloat16))
-        self.flat_high.index_copy_(0, self._high_index, self.latent[self._low_count :])
+        self.flat_high.index_copy_(0, self._high_index, self.latent[self._low_count : len(self._index)])
 
     @torch.no_grad()
     def pull(self, gradients: Sequence[Tensor]) -> None:
@@ -168,10 +177,12 @@ class Survivors(Free):
         self.latent.grad = self.gradient
 
     def dense(self, values: Tensor) -> Tensor:
-        return torch.zeros(self.layout.size, dtype=values.dtype, device=values.device).index_copy_(0, self._index, values.detach())
+        return torch.zeros(self.layout.size, dtype=values.dtype, device=values.device).index_copy_(
+            0, self._index, values.detach()[: len(self._index)]
+        )
 
     def latent_of(self, flat: Tensor) -> Tensor:
-        return flat.index_select(0, self._index.to(flat.device))
+        return torch.cat([flat.index_select(0, self._index.to(flat.device)), torch.zeros(self._padding, dtype=flat.dtype, device=flat.device)])
 
 
 def constrain(starts: Sequence[Weights], masks: Sequence[MaskArrays], low: set[str], compact_below: float = COMPACT_BELOW) -> Free:

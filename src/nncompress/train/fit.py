@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 
 from nncompress.data import splits
+from nncompress.errors import UserError
 from nncompress.models import build, multiply_accumulates, output_layer
 from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
@@ -129,11 +130,23 @@ def fit(
                 callbacks.append(Progress(on_steps))
             if on_checkpoint is not None:
                 callbacks.append(Checkpoint(runtime.checkpoint_seconds, on_checkpoint))
-            trainer(runtime, callbacks).fit(made)
+            _run(trainer(runtime, callbacks), made)
         made.to(runtime.device)
         if not made.curve:  # no validation split: the last step stands for the best
             made.best, made.best_step = made.constraint.latent.detach(), [made.last_step] * len(replicates)
         return measure(made, task)
+
+
+def _run(chief: pl.Trainer, made: Learner) -> None:
+    """Fit to the last step. Lightning turns Ctrl-C into an exit of its own; here it stays one."""
+    try:
+        chief.fit(made)
+    except SystemExit:
+        if chief.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    if made.step != made.last_step:
+        raise UserError(f"the fit ended at step {made.step} of {made.last_step}; trainer.* may say where to compute, not how much")
 
 
 def trainer(runtime: Runtime, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -156,14 +169,18 @@ def trainer(runtime: Runtime, callbacks: list[pl.Callback]) -> pl.Trainer:
 
 
 def measure(made: Learner, task: Task) -> list[Trained]:
-    """The metrics of every replicate after its last step and at its early-stopping step. The test split is read here and nowhere else."""
+    """The metrics of every replicate after its last step and at its early-stopping step.
+
+    The test split is read here and in `interpolate` only.
+    """
     began = time.perf_counter()
     data, constraint = made.splits, made.constraint
     ends = {split: made.evaluate(getattr(data, f"{split}_x"), getattr(data, f"{split}_y")) for split in ("train", "validation", "test")}
     weights = constraint.layout.unflatten(constraint.dense(constraint.latent))
     at_best = made.at(made.best, lambda: made.evaluate(data.test_x, data.test_y))
     steps = task.last_step - task.first_step
-    flops = 6.0 * multiply_accumulates(task.model) * task.training.batch_size * steps  # forward 2 per multiply-accumulate, backward twice that
+    # Forward 2 per multiply-accumulate, backward twice that (the usual convention; the first layer's input needs no gradient).
+    flops = 6.0 * multiply_accumulates(task.model) * task.training.batch_size * steps
     seconds = (made.seconds + time.perf_counter() - began) / len(made.seeds)
     trained = []
     for r in range(len(made.seeds)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.data import DataLoader
 
 from nncompress.data import Splits, scale
+from nncompress.data.order import raw_bits
 from nncompress.errors import UserError
 from nncompress.models import output_layer
 from nncompress.models.layers import Dropout
@@ -107,9 +109,11 @@ class Learner(pl.LightningModule):
         kept = {}
         for place, (name, module) in enumerate(self._dropouts):
             units = []
+            size = self.training_spec.batch_size, module.features
             for seed in self.seeds:
-                generator = torch.Generator().manual_seed(((seed * 1_000_003 + step) * 31 + place) % (2**63))
-                units.append(torch.rand(self.training_spec.batch_size, module.features, generator=generator) >= module.p)
+                bits = raw_bits("dropout", seed, step * len(self._dropouts) + place, size[0] * size[1])
+                uniform = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+                units.append(torch.from_numpy(uniform >= module.p).view(size))
             share = torch.stack(units)[:, self.share[0] :: self.share[1]]
             kept[name] = (share.float() / (1 - module.p)).to(self.device)
         return kept

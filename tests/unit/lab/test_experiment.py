@@ -72,7 +72,7 @@ def test_a_plan_counts_every_stage_once_and_trains_nothing(settings: Settings, n
     assert lines["float32"] == (2, 0, 2 * 12)  # this experiment is in float32: the tickets themselves, and the dense net is counted
     assert lines["instability"] == (4, 0, 2 * 12)  # two other batch orders, two interpolations
     assert lines["learning_rate_rewinding"] == (2, 0, 2 * 12)
-    assert lines["one_shot"] == (2, 0, 2 * 12)
+    assert lines["one_shot"] == (1, 0, 12)  # after one round it is the winning ticket
     assert lines["random_mask"] == (2, 0, 2 * 12)
     assert lines["random_reinit"] == (6, 0, 6 * 12)  # two rounds of two seeds, and the tickets of seed 1 that its masks come from
     assert lines["rewinding"] == (3, 0, 5 + 2 * 7)
@@ -138,12 +138,12 @@ def test_too_few_minutes_are_refused_in_one_line(settings: Settings, a_second_a_
 def test_a_later_full_run_refines_the_records_of_a_budget_and_trains_only_the_rest(
     settings: Settings, a_second_a_step: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = tiny.experiment(arms=["winning_ticket", "random_reinit", "one_shot"], seeds=[0, 1, 2])
-    part = within(whole, settings, 6 * 12 / 60)
-    assert (part.scale, part.config.arms, part.config.seeds) == ("1.2min", ["winning_ticket", "random_reinit"], [0, 1])
+    whole = tiny.experiment(arms=["winning_ticket", "random_reinit", "one_shot"], seeds=[0, 1, 2, 3])
+    part = within(whole, settings, 9 * 12 / 60)
+    assert (part.scale, part.config.arms, part.config.seeds) == ("1.8min", ["winning_ticket", "random_reinit"], [0, 1, 2])
     small = tiny.run(part, settings)
-    assert set(small["scale"]) == {"1.2min"}
-    assert within(whole, settings, (steps(whole) - 6 * 12) / 60) is whole  # what is stored costs nothing
+    assert set(small["scale"]) == {"1.8min"}
+    assert within(whole, settings, (steps(whole) - 9 * 12) / 60) is whole  # what is stored costs nothing
 
     trained: list[str] = []
     fit = fit_module.fit
@@ -154,9 +154,7 @@ def test_a_later_full_run_refines_the_records_of_a_budget_and_trains_only_the_re
 
     monkeypatch.setattr(fit_module, "fit", counting)
     tiny.run(whole, settings)
-    assert sorted(trained) == ["one_shot seed=0 round=1"] + [
-        f"{arm} seed=2" for arm in ("random_reinit round=1", "winning_ticket round=0", "winning_ticket round=1")
-    ]
+    assert sorted(trained) == [f"{arm} seed=3" for arm in ("random_reinit round=1", "winning_ticket round=0", "winning_ticket round=1")]
     found = records.read(settings.results / "records" / "tiny.csv")
     assert set(found["scale"]) == {"smoke"}
     assert not found.duplicated(records.IDENTITY).any() and len(found) == len(whole.rows())

@@ -260,7 +260,7 @@ def test_a_negative_number_of_workers_or_replicates_is_refused(name: str) -> Non
 
 
 def test_settings_are_resolved_to_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr("nncompress.lab.lab.cores", lambda: 8)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     net = Model("lenet_300_100")
 

@@ -239,7 +239,7 @@ def test_a_row_enters_a_file_of_five_thousand_within_a_second(path: Path) -> Non
 
 def test_provenance_names_commit_versions_and_day() -> None:
     found = provenance.provenance()
-    assert set(found) == {"commit", "torch", "python", "date"}
+    assert set(found) == {"commit", "torch", "numpy", "python", "date"}
     assert len(found["date"]) == 10 and found["python"].startswith("3.")
     assert all(isinstance(value, str) and value for value in found.values())
 
@@ -250,7 +250,7 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
 
-def test_the_commit_is_dirty_only_when_tracked_sources_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commit_is_dirty_only_when_sources_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "_REPOSITORY", tmp_path.resolve())
     commit = provenance._commit.__wrapped__
     assert commit() == "unknown"
@@ -265,8 +265,10 @@ def test_the_commit_is_dirty_only_when_tracked_sources_changed(tmp_path: Path, m
     monkeypatch.setenv("GIT_DIR", "/nowhere")  # as within a hook
     assert commit() == head
     (tmp_path / "results" / "a.csv").write_text("2")
-    (tmp_path / "src" / "new.py").write_text("2")
     assert commit() == head
+    (tmp_path / "src" / "new.py").write_text("2")  # a recipe that nobody committed
+    assert commit() == f"{head}+dirty"
+    (tmp_path / "src" / "new.py").unlink()
     (tmp_path / "src" / "a.py").write_text("2")
     assert commit() == f"{head}+dirty"
     monkeypatch.setattr(provenance, "_REPOSITORY", tmp_path.resolve() / "src")

@@ -44,7 +44,7 @@ def fake_records(
                 rows.append(
                     {
                         "arm": arm, "round": round_, "rewind_step": step, "seed": seed, "density": kept,
-                        "density_fc1.weight": 0.8**round_, "density_fc3.weight": 0.9**round_, "steps": 50000,
+                        "density_fc1.weight": 0.8**round_, "density_fc3.weight": 0.9**round_, "steps": 50000 - (step or 0),
                         "precision": "32-true" if arm == "float32" else "bf16-mixed",
                         "early_stop_accuracy": accuracy, "early_stop_step": stop, "test_accuracy": final, "validation_accuracy": final,
                         "early_stop_validation_loss": 0.06 if round_ in (5, 6, 7) else 0.08, "train_flops": 1e12,

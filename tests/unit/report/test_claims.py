@@ -188,3 +188,19 @@ def test_only_claims_about_the_recorded_model_are_judged() -> None:
 
 def test_densities_of_the_fake_records_are_the_papers() -> None:
     assert [round(100 * density(r), 1) for r in (7, 9, 13, 15)] == [21.1, 13.5, 5.6, 3.6]
+
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
+
+
+def test_rows_of_a_shortened_run_are_not_compared_with_those_of_a_longer_one() -> None:
+    records = fake_records()
+    shortened = (records["arm"] == "winning_ticket") & (records["round"] == 7)
+    records.loc[shortened, ["steps", "early_stop_step"]] = [12500, 10]
+    verdict = judge(BY_ID["ticket_stops_earlier"], records)
+    assert (verdict["n"], verdict["verdict"]) == (0, "inconclusive")
+
+
+def test_precision_is_judged_only_where_the_precisions_differ() -> None:
+    records = fake_records().assign(precision="32-true")
+    assert judge(BY_ID["bfloat16_changes_nothing"], records)["verdict"] == "inconclusive"

@@ -114,7 +114,7 @@ def test_the_ledger_counts_a_shared_fit_once() -> None:
     assert laid.rows == [
         ["a", "1", "1.00e+09", "1.00", "1.00e+09", "1.00"],
         ["b", "2", "3.00e+09", "1.50", "3.00e+09", "1.50"],
-        ["all, shared fits once", "2", "3.00e+09", "1.50", "3.00e+09", "1.50"],
+        ["all rows, shared fits once", "2", "3.00e+09", "1.50", "3.00e+09", "1.50"],
     ]
     assert "cpu" in laid.note
 
