@@ -179,4 +179,8 @@ def store(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if code == 130:
+        sys.stdout.flush()
+        os._exit(code)  # at once: what Python waits for at its end may be a worker that was killed
+    sys.exit(code)
