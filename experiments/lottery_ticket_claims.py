@@ -387,7 +387,9 @@ FIGURES = (
         where={"arm": ("instability",)}, source="curves",
     ),
     Lines(
-        "precision", "The winning ticket in bfloat16 and in float32", (AGAINST_DENSITY[0], Panel(ACCURACY, "test accuracy at early stop, %", "%")), order=ARM_ORDER,
+        "precision", "The winning ticket in bfloat16 and in float32",
+        (AGAINST_DENSITY[0], Panel(ACCURACY, "test accuracy at early stop, %", "%")),
+        order=ARM_ORDER,
         where={"arm": ("winning_ticket", "float32")},
     ),
 )  # fmt: skip
