@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,8 +74,10 @@ class Trained:
 
 @contextmanager
 def _computing(runtime: Runtime) -> Iterator[None]:
-    """Threads, and denormal numbers taken as zero: Adam's moments of weights that rarely see a gradient (an eighth of LeNet's on MNIST, those
-    of the images' margins) decay into that range, where a CPU computes several times slower. They are below 1.2e-38."""
+    """Threads; denormal numbers taken as zero: Adam's moments of weights that rarely see a gradient (an eighth of LeNet's on MNIST, those
+    of the images' margins) decay into that range, where a CPU computes several times slower (they are below 1.2e-38); and the plain check for
+    CUDA: Adam asks for it at every step, and the one that Lightning turns on looks for a library on disk each time, half a millisecond."""
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     torch.set_num_threads(runtime.threads)
     torch.set_flush_denormal(True)
     try:
