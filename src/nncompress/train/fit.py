@@ -28,6 +28,8 @@ from nncompress.types import Dataset, MaskArrays, Model, Training, Weights
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="pytorch_lightning")
 
+CUDA_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -73,17 +75,19 @@ class Trained:
 
 
 @contextmanager
-def _computing(runtime: Runtime) -> Iterator[None]:
+def computing(runtime: Runtime) -> Iterator[None]:
     """Threads; denormal numbers taken as zero: Adam's moments of weights that rarely see a gradient (an eighth of LeNet's on MNIST, those
     of the images' margins) decay into that range, where a CPU computes several times slower (they are below 1.2e-38); and the plain check for
     CUDA: Adam asks for it at every step, and the one that Lightning turns on looks for a library on disk each time, half a millisecond."""
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    check = os.environ.get(CUDA_CHECK)
+    os.environ[CUDA_CHECK] = "0"
     torch.set_num_threads(runtime.threads)
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
+        os.environ.update({CUDA_CHECK: check} if check else {})
 
 
 def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Learner:
@@ -120,7 +124,7 @@ def fit(
 
     Raises: UserError when a replicate's loss is not finite; ValueError when model and data do not fit.
     """
-    with _computing(runtime):
+    with computing(runtime):
         resumable = {r.state[1]["step"] for r in replicates if r.state} if all(r.state for r in replicates) else set()
         if len(resumable) != 1:  # replicates interrupted at different steps cannot go on together: begin again
             replicates = [Replicate(r.label, r.seed, r.start, r.mask) for r in replicates]
@@ -209,7 +213,7 @@ def interpolate(
     Returns: curves `alpha, test_error, train_error` (points,) and metrics `instability` (test) and `train_instability`: the largest
     error on the line minus the mean of the two ends' errors.
     """
-    with _computing(runtime):
+    with computing(runtime):
         alphas = np.linspace(0, 1, points)
         errors: dict[str, list[float]] = {"test": [], "train": []}
         for group in np.array_split(alphas, max(1, points // 10)):
@@ -227,7 +231,7 @@ def interpolate(
 
 def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime, budget: float = 2.0) -> float:
     """Seconds that one optimiser step of the stack takes here, with its share of evaluation; measured for about `budget` seconds."""
-    with _computing(runtime):
+    with computing(runtime):
         made = learner(task, replicates, runtime)
         made.to(runtime.device)
         clock, block = Clock(), 2
@@ -251,6 +255,7 @@ __all__ = [
     "Runtime",
     "Task",
     "Trained",
+    "computing",
     "fit",
     "interpolate",
     "learner",

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
+from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.data import DataLoader
 
@@ -30,6 +31,13 @@ from nncompress.types import Dataset, Training
 Result = TypeVar("Result")
 CHUNK = 1000
 """Examples that are evaluated at once."""
+
+_RESTATING = {torch.ops.aten.detach.default, torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
+
+
+def _shape(node: Node) -> torch.Size:
+    shape: torch.Size = node.meta["val"].shape
+    return shape
 
 
 class Learner(pl.LightningModule):
@@ -102,7 +110,13 @@ class Learner(pl.LightningModule):
         """`gradients` as the flat list of operations that it comes to, recorded once: the same numbers without the work of `vmap`,
         `functional_call` and autograd at every step (a fifth of a step of five LeNet-300-100). So an objective may not branch on values."""
         leaves = [leaf.detach().clone().requires_grad_() for leaf in self.constraint.leaves]
-        return make_fx(lambda *given: self.gradients(*given))(leaves, batch, kept)
+        traced = make_fx(lambda *given: self.gradients(*given))(leaves, batch, kept)
+        for node in traced.graph.nodes:  # a third of what is recorded only says anew what a tensor is already
+            if node.target in _RESTATING and _shape(node) == _shape(node.args[0]):
+                node.replace_all_uses_with(node.args[0])
+        traced.graph.eliminate_dead_code()
+        traced.recompile()
+        return traced
 
     def _kept_units(self, step: int) -> dict[str, Tensor]:
         """Dropout's kept units for this step, drawn from (seed, step, place) on the host, so that they depend on nothing else."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 Batch = Mapping[str, Tensor]
 """`x` (B, C, H, W) scaled inputs, `y` (B,) class indices, and whatever else an objective asks for."""
@@ -15,7 +14,8 @@ class HardLabels(nn.Module):
     """Mean cross-entropy of the logits with the labels, in float32."""
 
     def forward(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": functional.cross_entropy(net(batch["x"]).float(), batch["y"])}
+        log_probabilities = net(batch["x"]).float().log_softmax(1)
+        return {"loss": -log_probabilities.gather(1, batch["y"].unsqueeze(1)).mean()}
 
 
 class System(nn.Module):
