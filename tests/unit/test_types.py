@@ -1,10 +1,12 @@
 """Every range of the shared nouns is refused at the border, in pydantic's words."""
 
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from nncompress.lab.stages import Fit
 from nncompress.types import Augmentation, Dataset, Model, Training
 
 TRAINING: dict[str, Any] = {"steps": 100, "batch_size": 60, "learning_rate": 1.2e-3}
@@ -92,3 +94,20 @@ def test_values_become_those_that_the_key_hashes() -> None:
 def test_nouns_cannot_be_changed_once_made() -> None:
     with pytest.raises(AttributeError):
         Training(**TRAINING).steps = 5  # type: ignore[misc]
+
+
+def test_defaults_never_change() -> None:
+    """A field at its default does not enter a stage's key, so another default would give old results a new meaning: add a field instead."""
+    defaults = {
+        noun: {f.name: f.default for f in fields(noun) if f.default is not MISSING} for noun in (Augmentation, Dataset, Model, Training, Fit)
+    }
+    assert defaults == {
+        Augmentation: {"shift": 0, "crop_padding": 0, "flip": False},
+        Dataset: {"validation": 5000, "split_seed": 0, "train_examples": None, "scaling": "unit", "augmentation": Augmentation()},
+        Model: {"widths": (), "input_shape": (), "classes": None, "input_dropout": 0.0, "hidden_dropout": 0.0},
+        Training: {
+            "optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "milestones": (), "decay": 0.1, "warmup": 0,
+            "evaluate_every": 100, "max_norm": None, "precision": "32-true",
+        },
+        Fit: {"mask": None, "begin_step": 0, "stop_step": None},
+    }  # fmt: skip

@@ -72,41 +72,67 @@ class NoLogger:
 
 
 class CsvLogger:
-    """Writes `<folder>/<experiment>/<time>/`: config.json, rows.csv (as they come), curves/, tables/, figures.txt."""
+    """Writes `<folder>/<experiment>/<time>/`: config.json, rows.csv (as they come), curves/, tables/, figures.txt.
+
+    A file that cannot be written is said once, in one line, and nothing more is logged.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._rows: list[Mapping[str, Any]] = []
         self._columns: list[str] = []
+        self._works = True
+
+    def _guarded(self, action: Callable[[], Any]) -> None:
+        if self._works:
+            try:
+                action()
+            except OSError as error:
+                self._works = False
+                print(f"logger=csv: {self.folder}: {error.strerror}; going on without it", file=sys.stderr)
 
     def start(self, experiment: str, config: Mapping[str, Any]) -> None:
         self.folder = self.folder / experiment / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
-        for name in ("curves", "tables"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.json").write_text(json.dumps(config, indent=1, default=str) + "\n")
+
+        def write() -> None:
+            for name in ("curves", "tables"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            (self.folder / "config.json").write_text(json.dumps(config, indent=1, default=str) + "\n")
+
+        self._guarded(write)
 
     def row(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
         new = [name for name in row if name not in self._columns]
         self._columns += new
-        with (self.folder / "rows.csv").open("w" if new else "a", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, restval="")
-            if new:
-                writer.writeheader()
-            writer.writerows(self._rows if new else [row])
+
+        def write() -> None:
+            with (self.folder / "rows.csv").open("w" if new else "a", newline="") as file:
+                writer = csv.DictWriter(file, self._columns, restval="")
+                if new:
+                    writer.writeheader()
+                writer.writerows(self._rows if new else [row])
+
+        self._guarded(write)
 
     def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None:
-        with (self.folder / "curves" / f"{_file_name(label)}.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(arrays)
-            writer.writerows(zip(*(array.tolist() for array in arrays.values()), strict=True))
+        def write() -> None:
+            with (self.folder / "curves" / f"{_file_name(label)}.csv").open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(arrays)
+                writer.writerows(zip(*(array.tolist() for array in arrays.values()), strict=True))
+
+        self._guarded(write)
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
-        frame.to_csv(self.folder / "tables" / f"{_file_name(name)}.csv", index=False)
+        self._guarded(lambda: frame.to_csv(self.folder / "tables" / f"{_file_name(name)}.csv", index=False))
 
     def figures(self, paths: Iterable[Path]) -> None:
-        with (self.folder / "figures.txt").open("a") as file:
-            file.writelines(f"{path}\n" for path in paths)
+        def write() -> None:
+            with (self.folder / "figures.txt").open("a") as file:
+                file.writelines(f"{path}\n" for path in paths)
+
+        self._guarded(write)
 
     def finish(self) -> None: ...
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,23 @@ def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatc
 
 def offline_runs(folder: Path) -> list[Path]:
     return sorted(folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_a_full_disk_ends_the_csv_log_and_not_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = CsvLogger(tmp_path)
+    logger.start("x", {})
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "open", full)
+    logger.row({"arm": "a", "seed": 0})
+    logger.row({"arm": "a", "seed": 1})
+    logger.figures([Path("a.png")])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "No space left on device; going on without it" in lines[0]
 
 
 @pytest.mark.slow
