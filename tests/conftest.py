@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("unhurried", deadline=None)  # the first example of a test pays for what is loaded late
+settings.load_profile("unhurried")
 ROOT = Path(__file__).resolve().parent.parent
 for name in ("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_MODE", "HYDRA_FULL_ERROR"):
     os.environ.pop(name, None)

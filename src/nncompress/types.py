@@ -45,7 +45,8 @@ class Augmentation:
 class Dataset:
     """A registered data set, the share of its training split held out for validation, and its augmentation.
 
-    `train_examples` keeps only the first examples of the training split (after validation is taken out); None keeps all.
+    `train_classes` keeps only the training examples of these classes, empty keeps all; of what is left `train_examples` keeps only the first,
+    None keeps all. Validation and test split stay whole.
     `scaling`: 'unit' maps bytes to [0, 1]; 'standard' also subtracts the mean and divides by the std of each channel of the training split.
     """
 
@@ -56,12 +57,14 @@ class Dataset:
     train_examples: Count | None = None
     scaling: Literal["unit", "standard"] = "unit"
     augmentation: Augmentation = Augmentation()
+    train_classes: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
 
 @dataclass(frozen=True)
 class Model:
     """A registered model. `widths`: units of every layer from input to output, for `mlp` only. `input_shape` (C, H, W) and `classes`: those of
-    the paper unless given, for convolutional models. Dropout: share of units dropped, of the input and of each hidden fully connected layer."""
+    the paper unless given, for convolutional models. Dropout: share of units dropped, of the input and of each hidden fully connected layer.
+    `initial_std`: std of all initial weights, None = Glorot's."""
 
     __pydantic_config__ = STRICT
     name: str
@@ -70,16 +73,18 @@ class Model:
     classes: Count | None = None
     input_dropout: Fraction = 0.0
     hidden_dropout: Fraction = 0.0
+    initial_std: Positive | None = None
 
 
 @dataclass(frozen=True)
 class Training:
     """How a net is trained: optimiser, schedule, budget in steps (one step = one update on one batch).
 
-    `schedule`: learning rate over steps, constant | linear (to 0) | cosine (to 0) | step (times `decay` at each of `milestones`); `warmup`
-    steps rise linearly from 0 first. `evaluate_every`: steps between evaluations on the validation split. `max_norm`: bound on the L2 norm
-    of the incoming weights of each hidden unit. `precision`: 'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights,
-    output layer, logits and loss in float32.
+    `schedule`: learning rate over steps, constant | linear (to 0) | cosine (to 0) | step (times `decay` at each of `milestones`) | exponential
+    (times `decay` every `decay_steps`); `warmup` steps rise linearly from 0 first. SGD's `momentum` rises linearly from `momentum_start` over
+    the first `momentum_steps`, if these are given; `dampened` multiplies the learning rate by 1 - momentum. `evaluate_every`: steps between
+    evaluations on the validation split. `max_norm`: bound on the L2 norm of the incoming weights of each hidden unit. `precision`:
+    'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights, output layer, logits and loss in float32.
     """
 
     __pydantic_config__ = STRICT
@@ -89,10 +94,28 @@ class Training:
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Fraction = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "step", "exponential"] = "constant"
     milestones: tuple[Count, ...] = ()
     decay: Positive = 0.1
     warmup: Annotated[int, Field(ge=0)] = 0
     evaluate_every: Count = 100
     max_norm: Positive | None = None
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    decay_steps: Count = 1
+    momentum_start: Fraction = 0.0
+    momentum_steps: Annotated[int, Field(ge=0)] = 0
+    dampened: bool = False
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a student learns from a teacher's logits.
+
+    `match`: 'soft_targets', the teacher's probabilities at `temperature` (Hinton et al. 2015); 'logits' by squared error, or 'probabilities' by
+    squared error (Ba & Caruana 2014). `hard_weight`: share of the cross-entropy with the hard labels in the loss; the rest is the match.
+    """
+
+    __pydantic_config__ = STRICT
+    match: Literal["soft_targets", "logits", "probabilities"] = "soft_targets"
+    temperature: Positive = 1.0
+    hard_weight: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from nncompress.lab.stages import Fit
-from nncompress.types import Augmentation, Dataset, Model, Training
+from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
 TRAINING: dict[str, Any] = {"steps": 100, "batch_size": 60, "learning_rate": 1.2e-3}
 VALID: dict[type, dict[str, Any]] = {Augmentation: {}, Dataset: {"name": "mnist"}, Model: {"name": "mlp"}, Training: TRAINING}
@@ -43,7 +43,7 @@ REFUSED = [
     (Training, {"momentum": 1.0}, "less than 1"),
     (Training, {"momentum": -0.1}, "greater than or equal to 0"),
     (Training, {"weight_decay": -1e-4}, "greater than or equal to 0"),
-    (Training, {"schedule": "cyclic"}, "'constant', 'linear', 'cosine' or 'step'"),
+    (Training, {"schedule": "cyclic"}, "'constant', 'linear', 'cosine', 'step' or 'exponential'"),
     (Training, {"milestones": [0]}, "greater than or equal to 1"),
     (Training, {"decay": 0}, "greater than 0"),
     (Training, {"warmup": -1}, "greater than or equal to 0"),
@@ -98,16 +98,19 @@ def test_nouns_cannot_be_changed_once_made() -> None:
 
 def test_defaults_never_change() -> None:
     """A field at its default does not enter a stage's key, so another default would give old results a new meaning: add a field instead."""
-    defaults = {
-        noun: {f.name: f.default for f in fields(noun) if f.default is not MISSING} for noun in (Augmentation, Dataset, Model, Training, Fit)
-    }
+    nouns = (Augmentation, Dataset, Model, Training, Fit, Distillation)
+    defaults = {noun: {f.name: f.default for f in fields(noun) if f.default is not MISSING} for noun in nouns}
     assert defaults == {
         Augmentation: {"shift": 0, "crop_padding": 0, "flip": False},
-        Dataset: {"validation": 5000, "split_seed": 0, "train_examples": None, "scaling": "unit", "augmentation": Augmentation()},
-        Model: {"widths": (), "input_shape": (), "classes": None, "input_dropout": 0.0, "hidden_dropout": 0.0},
+        Dataset: {
+            "validation": 5000, "split_seed": 0, "train_examples": None, "scaling": "unit", "augmentation": Augmentation(), "train_classes": (),
+        },
+        Model: {"widths": (), "input_shape": (), "classes": None, "input_dropout": 0.0, "hidden_dropout": 0.0, "initial_std": None},
         Training: {
             "optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "milestones": (), "decay": 0.1, "warmup": 0,
             "evaluate_every": 100, "max_norm": None, "precision": "32-true",
+            "decay_steps": 1, "momentum_start": 0.0, "momentum_steps": 0, "dampened": False,
         },
-        Fit: {"mask": None, "begin_step": 0, "stop_step": None},
+        Fit: {"mask": None, "begin_step": 0, "stop_step": None, "distillation": None, "teacher": None},
+        Distillation: {"match": "soft_targets", "temperature": 1.0, "hard_weight": 0.0},
     }  # fmt: skip

@@ -38,21 +38,26 @@ class Splits:
 def load(dataset: Dataset, data_dir: Path) -> Splits:
     """The splits of a registered data set, the same wherever its files came from.
 
-    The order of examples is canonical, the validation split is drawn from the training split by `dataset.split_seed`, and
-    `dataset.train_examples` keeps the first of what remains.
+    The order of examples is canonical, the validation split is drawn from the training split by `dataset.split_seed`, and what remains is
+    narrowed to `dataset.train_classes`, then to the first `dataset.train_examples`.
 
     Raises: UserError for a name that is not in DATASETS, a data set that cannot be found, damaged files, or splits that are too large.
     """
     arrays, classes, source = read(dataset.name, Path(data_dir))
     count, held_out, kept = len(arrays.train_y), dataset.validation, dataset.train_examples
+    if unknown := [label for label in dataset.train_classes if label >= classes]:
+        raise UserError(f"dataset.train_classes: {dataset.name} has no class {unknown[0]}, only 0 to {classes - 1}")
     if held_out >= count:
         raise UserError(f"dataset.validation = {held_out} leaves nothing to train on: {dataset.name} has {count} training examples")
-    if kept is not None and kept > count - held_out:
-        raise UserError(
-            f"dataset.train_examples = {kept}: {dataset.name} has {count - held_out} training examples beside {held_out} for validation"
-        )
     order = permutation("validation split", dataset.split_seed, 0, count)
-    validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])[:kept]
+    validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    if dataset.train_classes:
+        train = train[np.isin(arrays.train_y[train], dataset.train_classes)]
+    if kept is not None and kept > len(train):
+        raise UserError(
+            f"dataset.train_examples = {kept}: {dataset.name} has {len(train)} such training examples beside {held_out} for validation"
+        )
+    train = train[:kept]
     train_x = arrays.train_x[train]
     mean, std = _channel_statistics(train_x)
     return Splits(

@@ -184,10 +184,17 @@ class Lab:
         from nncompress.train.fit import Replicate, Task, fit
 
         first = fits[0]
-        task = Task(first.model, first.dataset, first.training, first.begin_step, first.last_step)
+        task = Task(first.model, first.dataset, first.training, first.begin_step, first.last_step, first.distillation)
         masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
         replicates = [
-            Replicate(labels.get(f.key, f.key), f.seed, upstream[f][f.start].weights, mask, state)
+            Replicate(
+                labels.get(f.key, f.key),
+                f.seed,
+                upstream[f][f.start].weights,
+                mask,
+                upstream[f][f.teacher].arrays["logits"] if f.teacher is not None else None,
+                state,
+            )
             for f, mask, state in zip(fits, masks, states, strict=True)
         ]
 

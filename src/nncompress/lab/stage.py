@@ -65,8 +65,9 @@ class Stage:
 
     @cached_property
     def upstream(self) -> tuple[Stage, ...]:
-        """The stages this one starts from."""
-        return tuple(value for f in fields(self) if isinstance(value := getattr(self, f.name), Stage))
+        """The stages this one starts from: fields that hold one, or a tuple of them."""
+        values = (getattr(self, f.name) for f in fields(self))
+        return tuple(stage for value in values for stage in (value if isinstance(value, tuple) else (value,)) if isinstance(stage, Stage))
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         """Do the work. `given` holds the artifacts of `upstream`."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.prune import keep_largest, shuffle_masks
-from nncompress.types import Dataset, Model, Training
+from nncompress.types import Dataset, Distillation, Model, Training
 
 
 def pack(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -34,7 +34,9 @@ class InitialWeights(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Fit(Stage):
-    """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask and seed.
+    """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask, teacher and seed.
+
+    It minimises the cross-entropy with the labels, or `distillation` from the array `logits` of `teacher`, one row for each training example.
 
     The batch order is a function of (seed, epoch). Training runs from step `begin_step` of the schedule and of the batch order to
     `stop_step` (None: to training.steps). With `begin_step` = k and the weights of step k this is weight rewinding (Frankle et al. 2020);
@@ -54,11 +56,13 @@ class Fit(Stage):
     mask: Stage | None = None
     begin_step: int = 0
     stop_step: int | None = None
+    distillation: Distillation | None = None
+    teacher: Stage | None = None
 
     @property
     def shared(self) -> tuple[str, ...]:
         """What fits must have in common to be trained as one stack."""
-        return (repr(self.model), repr(self.dataset), repr(self.training), str(self.begin_step), str(self.last_step))
+        return (repr(self.model), repr(self.dataset), repr(self.training), str(self.begin_step), str(self.last_step), repr(self.distillation))
 
     @property
     def last_step(self) -> int:
@@ -73,6 +77,24 @@ class Fit(Stage):
 def fit_of(stage: Stage) -> Fit:
     """The fit that the stage is, or the last of those that it measures."""
     return next(s for s in reversed(ancestors([stage])) if isinstance(s, Fit))
+
+
+@dataclass(frozen=True, eq=False)
+class Logits(Stage):
+    """What trained nets answer to the training examples of `dataset`, without dropout or augmentation: computed once, for all students.
+
+    Yields `logits`, the mean over `fits` of their logits, (examples, classes) float32 in the order of the training split. The mean of logits
+    is the geometric mean of the nets' distributions at any temperature, one of the two ensembles that Hinton et al. 2015 name (sec. 1).
+    """
+
+    fits: tuple[Fit, ...]
+    dataset: Dataset
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.train.fit import logits
+
+        found = [logits(fit.model, self.dataset, fit.training, given[fit].weights, lab.runtime) for fit in self.fits]
+        return Artifact({"logits": np.stack(found).mean(0)})
 
 
 @dataclass(frozen=True, eq=False)

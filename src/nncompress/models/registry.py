@@ -47,7 +47,8 @@ def build(model: Model) -> nn.Module:
 
 
 def initial_weights(model: Model, seed: int) -> dict[str, np.ndarray]:
-    """Gaussian Glorot weights, N(0, 2 / (fan_in + fan_out)), and zero biases (Glorot & Bengio 2010, eq. 16; Frankle & Carbin 2019, Fig. 2).
+    """Gaussian Glorot weights, N(0, 2 / (fan_in + fan_out)), and zero biases (Glorot & Bengio 2010, eq. 16; Frankle & Carbin 2019, Fig. 2);
+    or N(0, model.initial_std^2), where that is given.
 
     The fans of a convolution count its kernel. Each parameter has a stream of its own, named by (seed, parameter name): other layers, the
     version of torch and its random state change nothing.
@@ -61,7 +62,7 @@ def initial_weights(model: Model, seed: int) -> dict[str, np.ndarray]:
             weights[name] = np.zeros(shape, np.float32)
             continue
         kernel = math.prod(shape[2:])
-        std = math.sqrt(2 / ((shape[0] + shape[1]) * kernel))
+        std = model.initial_std or math.sqrt(2 / ((shape[0] + shape[1]) * kernel))
         stream = np.random.Generator(np.random.Philox(key=np.array([seed, _hash(name)], np.uint64)))
         weights[name] = (std * stream.standard_normal(shape)).astype(np.float32)
     return weights

@@ -13,10 +13,20 @@ from nncompress.types import Augmentation, Dataset, Training
 
 
 class Feed:
-    """Training batches for R replicates, each in the order of its own seed; under several processes, this process's share of each batch."""
+    """Training batches for R replicates, each in the order of its own seed; under several processes, this process's share of each batch.
+
+    `teachers`: for each replicate the logits (N, classes) of its teacher on the training examples, if it has one.
+    """
 
     def __init__(
-        self, splits: Splits, dataset: Dataset, training: Training, seeds: Sequence[int], dtype: torch.dtype, device: torch.device
+        self,
+        splits: Splits,
+        dataset: Dataset,
+        training: Training,
+        seeds: Sequence[int],
+        dtype: torch.dtype,
+        device: torch.device,
+        teachers: Sequence[np.ndarray] = (),
     ) -> None:
         self.splits, self.dataset, self.training, self.seeds, self.dtype, self.device = (
             splits,
@@ -29,18 +39,26 @@ class Feed:
         self.labels = splits.train_y.to(device)
         images = splits.train_x.to(device)
         self.augmented = dataset.augmentation != Augmentation()
+        if wrong := [len(teacher) for teacher in teachers if len(teacher) != len(self.labels)]:
+            raise ValueError(f"a teacher answered {wrong[0]} examples, but there are {len(self.labels)}: its logits are of another data set")
+        # Each replicate's teacher logits, one after another: (R N, classes).
+        self.teachers = torch.as_tensor(np.concatenate(teachers)).to(device) if teachers else None
         # Without augmentation the inputs are scaled once, and a batch is a single gather.
         self.images = images if self.augmented else torch.cat([scale(part, splits, dataset.scaling, dtype) for part in images.split(4096)])
 
     def batches(self, first_step: int, last_step: int, rank: int = 0, world: int = 1) -> Iterator[dict[str, Tensor]]:
-        """One batch a step, x (R, B, C, H, W) and y (R, B), for the updates first_step .. last_step - 1."""
+        """One batch a step, x (R, B, C, H, W), y (R, B) and teacher_logits (R, B, classes), for the updates first_step .. last_step - 1."""
         size, examples = self.training.batch_size, len(self.labels)
         orders = np.stack([batch_indices(seed, first_step, last_step, examples, size) for seed in self.seeds], axis=1)  # (steps, R, B)
         indices = torch.as_tensor(orders if self.augmented else orders[:, :, rank::world]).to(self.device)
+        offsets = torch.arange(len(self.seeds), device=self.device).unsqueeze(1) * examples
         for step, index in enumerate(indices, first_step):
             images = self.images.index_select(0, index.reshape(-1)).unflatten(0, index.shape)
             if self.augmented:  # the whole batch before this process's share is taken, so that shares do not repeat each other's draws
                 changed = [augment(x, self.dataset.augmentation, seed, step) for x, seed in zip(images, self.seeds, strict=True)]
                 images = scale(torch.stack(changed)[:, rank::world], self.splits, self.dataset.scaling, self.dtype)
                 index = index[:, rank::world]
-            yield {"x": images, "y": self.labels.index_select(0, index.reshape(-1)).view(index.shape)}
+            batch = {"x": images, "y": self.labels.index_select(0, index.reshape(-1)).view(index.shape)}
+            if self.teachers is not None:
+                batch["teacher_logits"] = self.teachers.index_select(0, (index + offsets).reshape(-1)).unflatten(0, index.shape)
+            yield batch

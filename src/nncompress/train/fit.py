@@ -17,13 +17,14 @@ import pytorch_lightning as pl
 import torch
 
 from nncompress.data import splits
+from nncompress.distill import Distill
 from nncompress.errors import UserError
 from nncompress.models import build, multiply_accumulates, output_layer
 from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
 from nncompress.train.learner import Learner
 from nncompress.train.objective import HardLabels, System
-from nncompress.types import Dataset, MaskArrays, Model, Training, Weights
+from nncompress.types import Dataset, Distillation, MaskArrays, Model, Training, Weights
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -51,16 +52,19 @@ class Task:
     training: Training
     first_step: int
     last_step: int
+    distillation: Distillation | None = None
 
 
 @dataclass(frozen=True)
 class Replicate:
-    """What one replicate has of its own. `state`: (arrays, meta) of an interrupted fit to go on from, as `Checkpoint` hands out."""
+    """What one replicate has of its own. `teacher_logits`: (examples, classes), for a distillation. `state`: (arrays, meta) of an interrupted
+    fit to go on from, as `Checkpoint` hands out."""
 
     label: str
     seed: int
     start: Weights
     mask: MaskArrays = field(default_factory=dict)
+    teacher_logits: np.ndarray | None = None
     state: State | None = None
 
 
@@ -100,10 +104,12 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     names = [name for name, _ in net.named_parameters()]  # their order is the same in every process; that of a stored file is not
     starts = [{name: r.state[0][f"weights/{name}"] if r.state else r.start[name] for name in names} for r in replicates]
     constraint = constrain(starts, [replicate.mask for replicate in replicates], low, compact_below)
-    system = System(net, HardLabels()).to(runtime.device)
+    system = System(net, Distill(task.distillation) if task.distillation else HardLabels()).to(runtime.device)
     labels, seeds = [replicate.label for replicate in replicates], [replicate.seed for replicate in replicates]
     span = (task.first_step, task.last_step)
-    made = Learner(system, constraint, task.training, task.dataset, splits(task.dataset, runtime.data_dir), seeds, span, labels)
+    teachers = [r.teacher_logits for r in replicates if r.teacher_logits is not None]
+    data = splits(task.dataset, runtime.data_dir)
+    made = Learner(system, constraint, task.training, task.dataset, data, seeds, span, labels, teachers)
     if all(replicate.state for replicate in replicates):
         made.resume([replicate.state for replicate in replicates if replicate.state])
     return made
@@ -127,7 +133,7 @@ def fit(
     with computing(runtime):
         resumable = {r.state[1]["step"] for r in replicates if r.state} if all(r.state for r in replicates) else set()
         if len(resumable) != 1:  # replicates interrupted at different steps cannot go on together: begin again
-            replicates = [Replicate(r.label, r.seed, r.start, r.mask) for r in replicates]
+            replicates = [replace(r, state=None) for r in replicates]
         made = learner(task, replicates, runtime)
         made.to(runtime.device)
         if made.step < made.last_step:
@@ -182,7 +188,8 @@ def measure(made: Learner, task: Task) -> list[Trained]:
     """
     began = time.perf_counter()
     data, constraint = made.splits, made.constraint
-    ends = {split: made.evaluate(getattr(data, f"{split}_x"), getattr(data, f"{split}_y")) for split in ("train", "validation", "test")}
+    given = [split for split in ("train", "validation", "test") if len(getattr(data, f"{split}_y"))]
+    ends = {split: made.evaluate(getattr(data, f"{split}_x"), getattr(data, f"{split}_y")) for split in given}
     weights = constraint.layout.unflatten(constraint.dense(constraint.latent))
     at_best = made.at(made.best, lambda: made.evaluate(data.test_x, data.test_y))
     steps = task.last_step - task.first_step
@@ -203,6 +210,17 @@ def measure(made: Learner, task: Task) -> list[Trained]:
         }
         trained.append(Trained(weights[r], curves, metrics, seconds))
     return trained
+
+
+def logits(model: Model, dataset: Dataset, training: Training, weights: Weights, runtime: Runtime) -> np.ndarray:
+    """The net's logits on the training split as it is, without dropout or augmentation, in the precision of its training.
+
+    Returns: (examples, classes) float32.
+    """
+    with computing(runtime):
+        made = learner(Task(model, dataset, training, 0, 1), [Replicate("logits", 0, weights)], runtime)
+        made.to(runtime.device)
+        return made.logits(made.splits.train_x)[0].cpu().numpy()
 
 
 def interpolate(
@@ -259,6 +277,7 @@ __all__ = [
     "fit",
     "interpolate",
     "learner",
+    "logits",
     "measure",
     "splits",
     "time_per_step",

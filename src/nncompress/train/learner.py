@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from nncompress.train.callbacks import State
 from nncompress.train.constraint import Free
 from nncompress.train.feed import Feed
 from nncompress.train.objective import System
-from nncompress.train.schedule import learning_rate_at
+from nncompress.train.schedule import learning_rate_at, momentum_at
 from nncompress.types import Dataset, Training
 
 Result = TypeVar("Result")
@@ -58,12 +58,14 @@ class Learner(pl.LightningModule):
         seeds: list[int],
         span: tuple[int, int],
         labels: list[str],
+        teachers: Sequence[np.ndarray] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.constraint = constraint
         self._system = [system]  # in a list: its own parameters are only a template for `functional_call`
         self.training_spec, self.dataset, self.splits, self.seeds, self.labels = training, dataset, splits, seeds, labels
+        self.teachers = teachers
         self.first_step, self.last_step = span
         self.step = self.first_step
         self.seconds = 0.0
@@ -137,15 +139,23 @@ class Learner(pl.LightningModule):
         return scale(images.to(self.device), self.splits, self.dataset.scaling, self.dtype_in)
 
     @torch.no_grad()
-    def evaluate(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
-        """Mean cross-entropy and accuracy of each replicate on images (N, C, H, W), uint8 or already `inputs`."""
-        parameters = self.constraint.effective
-        totals = torch.zeros(2, self.constraint.layout.replicates, device=self.device)
-        for first in range(0, len(labels), CHUNK):
+    def _answers(self, images: Tensor) -> Iterator[Tensor]:
+        """Logits (R, n, classes) in float32 of images (N, C, H, W), uint8 or already `inputs`, chunk by chunk."""
+        for first in range(0, len(images), CHUNK):
             chunk = images[first : first + CHUNK]
             x = self.inputs(chunk) if chunk.dtype == torch.uint8 else chunk
+            yield self._stacked(lambda p, b: functional_call(self.system.net, p, (b,)), self.constraint.effective, x, shared=True).float()
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits of each replicate, (R, N, classes) float32."""
+        return torch.cat(list(self._answers(images)), dim=1)
+
+    @torch.no_grad()
+    def evaluate(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
+        """Mean cross-entropy and accuracy of each replicate on images (N, C, H, W), uint8 or already `inputs`."""
+        totals = torch.zeros(2, self.constraint.layout.replicates, device=self.device)
+        for first, logits in zip(range(0, len(labels), CHUNK), self._answers(images), strict=True):
             y = labels[first : first + CHUNK].to(self.device)
-            logits = self._stacked(lambda p, b: functional_call(self.system.net, p, (b,)), parameters, x, shared=True).float()
             losses = -logits.log_softmax(-1).gather(2, y.expand(logits.shape[0], -1).unsqueeze(2)).squeeze(2)
             totals += torch.stack([losses.sum(1), (logits.argmax(-1) == y).sum(1).float()])
         loss, accuracy = (totals / len(labels)).tolist()
@@ -169,7 +179,7 @@ class Learner(pl.LightningModule):
         self.share = (self.global_rank, self.trainer.world_size)
         if self.training_spec.batch_size % self.share[1]:
             raise UserError(f"training.batch_size = {self.training_spec.batch_size} does not divide among {self.share[1]} processes")
-        self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device)
+        self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device, self.teachers)
         self.validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
 
     def training_step(self, block: tuple[int, int], _: int) -> None:
@@ -187,6 +197,8 @@ class Learner(pl.LightningModule):
                 torch.distributed.all_reduce(self.constraint.gradient.div_(self.share[1]))
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate_at(self.training_spec, step)
+                if "momentum" in group:
+                    group["momentum"] = momentum_at(self.training_spec, step)
             optimizer.step()
             if self.training_spec.max_norm is not None:
                 self._bound_norms(self.training_spec.max_norm)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from nncompress.distill import cross_entropy
+
 Batch = Mapping[str, Tensor]
 """`x` (B, C, H, W) scaled inputs, `y` (B,) class indices, and whatever else an objective asks for."""
 
@@ -14,8 +16,7 @@ class HardLabels(nn.Module):
     """Mean cross-entropy of the logits with the labels, in float32."""
 
     def forward(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        log_probabilities = net(batch["x"]).float().log_softmax(1)
-        return {"loss": -log_probabilities.gather(1, batch["y"].unsqueeze(1)).mean()}
+        return {"loss": cross_entropy(net(batch["x"]).float(), batch["y"])}
 
 
 class System(nn.Module):

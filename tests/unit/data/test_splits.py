@@ -64,6 +64,19 @@ def test_a_validation_split_that_leaves_nothing_is_refused(numbered, held_out):
         numbered(validation=held_out)
 
 
+def test_train_classes_narrow_the_training_split_only(numbered):
+    whole, some = numbered(), numbered(train_classes=(7, 8))
+    assert numbers(some.train_x) == [number for number in numbers(whole.train_x) if number % 10 in (7, 8)]
+    assert set(some.train_y.tolist()) == {7, 8} and set(some.test_y.tolist()) == set(range(10))
+    assert numbers(some.validation_x) == numbers(whole.validation_x)
+    assert numbers(numbered(train_classes=(7, 8), train_examples=5).train_x) == numbers(some.train_x)[:5]
+
+
+def test_a_class_that_there_is_not_is_refused(numbered):
+    with pytest.raises(UserError, match=r"dataset\.train_classes: numbered has no class 10, only 0 to 9"):
+        numbered(train_classes=(3, 10))
+
+
 def test_more_train_examples_than_there_are_is_refused(numbered):
     with pytest.raises(UserError, match=r"dataset.train_examples = 151: numbered has 150"):
         numbered(train_examples=151)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
-from nncompress.lab.stages import Fit, InitialWeights, Interpolation, PrunedMask, ShuffledMask
-from nncompress.types import Augmentation, Dataset, Model, Training
+from nncompress.lab.stages import Fit, InitialWeights, Interpolation, Logits, PrunedMask, ShuffledMask
+from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
 MODEL = Model("lenet_300_100")
 START = InitialWeights(MODEL, seed=0)
@@ -70,13 +70,18 @@ CHANGES: dict[str, Any] = {
     "mask": ShuffledMask(MASK, seed=0),
     "begin_step": 1,
     "stop_step": 500,
+    "distillation": Distillation(temperature=20.0),
+    "teacher": Logits((FIT,), FIT.dataset),
 }
+DISTILLATION_CHANGES: dict[str, Any] = {"match": "logits", "temperature": 2.0, "hard_weight": 0.5}
 TRAINING_CHANGES: dict[str, Any] = {
     "steps": 1, "batch_size": 61, "learning_rate": 0.1, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine",
     "milestones": (10,), "decay": 0.2, "warmup": 5, "evaluate_every": 50, "max_norm": 4.0, "precision": "bf16-mixed",
+    "decay_steps": 600, "momentum_start": 0.5, "momentum_steps": 100, "dampened": True,
 }  # fmt: skip
 DATASET_CHANGES: dict[str, Any] = {
     "name": "digits", "validation": 1, "split_seed": 1, "train_examples": 9, "scaling": "standard", "augmentation": Augmentation(flip=True),
+    "train_classes": (7, 8),
 }  # fmt: skip
 MODEL_CHANGES: dict[str, Any] = {
     "name": "mlp",
@@ -85,16 +90,23 @@ MODEL_CHANGES: dict[str, Any] = {
     "classes": 7,
     "input_dropout": 0.2,
     "hidden_dropout": 0.5,
+    "initial_std": 0.01,
 }
 
 
 def test_every_field_changes_the_key() -> None:
-    for value, changes in ((FIT, CHANGES), (FIT.training, TRAINING_CHANGES), (FIT.dataset, DATASET_CHANGES), (MODEL, MODEL_CHANGES)):
+    distilled = replace(FIT, distillation=Distillation())
+    tried = (FIT, CHANGES), (FIT.training, TRAINING_CHANGES), (FIT.dataset, DATASET_CHANGES), (MODEL, MODEL_CHANGES)
+    for value, changes in (*tried, (distilled.distillation, DISTILLATION_CHANGES)):
         assert set(changes) == {f.name for f in fields(value)}, f"a field of {type(value).__name__} is not tried here"
     variants = [replace(FIT, **{name: value}) for name, value in CHANGES.items()]
     variants += [replace(FIT, training=replace(FIT.training, **{name: value})) for name, value in TRAINING_CHANGES.items()]
     variants += [replace(FIT, dataset=replace(FIT.dataset, **{name: value})) for name, value in DATASET_CHANGES.items()]
     variants += [replace(FIT, model=replace(MODEL, **{name: value})) for name, value in MODEL_CHANGES.items()]
+    variants += [
+        distilled,
+        *(replace(FIT, distillation=replace(Distillation(), **{name: value})) for name, value in DISTILLATION_CHANGES.items()),
+    ]
     assert len({stage.key for stage in [FIT, *variants]}) == 1 + len(variants)
 
 

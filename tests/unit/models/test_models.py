@@ -104,6 +104,18 @@ def test_initial_weights_are_gaussian_glorot_with_zero_biases(model):
         assert np.mean(np.abs(array) > 2 * std) == pytest.approx(0.0455, abs=1.1 / math.sqrt(array.size))  # normal tails
 
 
+def test_initial_weights_may_be_given_one_std():
+    glorot, small = Model("lenet_300_100"), Model("lenet_300_100", initial_std=0.01)
+    for name, weights in initial_weights(small, 3).items():
+        if name.endswith("weight"):
+            assert weights.std() == pytest.approx(0.01, rel=0.1)
+            np.testing.assert_allclose(
+                weights / weights.std(), initial_weights(glorot, 3)[name] / initial_weights(glorot, 3)[name].std(), rtol=1e-4
+            )
+        else:
+            assert not weights.any()
+
+
 def test_initial_weights_are_a_function_of_model_and_seed():
     first = initial_weights(MLP, 3)
     torch.manual_seed(9)

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
+from torch.nn import functional
 
+from nncompress.data import batch_indices
 from nncompress.errors import UserError
-from nncompress.models import initial_weights
+from nncompress.models import build, initial_weights
 from nncompress.train import fit as fit_module
 from nncompress.train.fit import Replicate, Runtime, Task, Trained, fit
-from nncompress.types import Augmentation, Dataset, Model, Training
+from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
 MODEL = Model("mlp", widths=(64, 20, 10, 10))
 SGD = Training(steps=60, batch_size=20, learning_rate=0.05, optimizer="sgd", momentum=0.9, evaluate_every=20)
@@ -70,7 +73,7 @@ def test_pruned_weights_stay_zero_under_momentum_and_weight_decay(density: float
 
 
 def test_one_step_of_sgd_moves_against_the_gradient_of_the_mean_cross_entropy(runtime: Runtime) -> None:
-    from nncompress.data import batch_indices, scale
+    from nncompress.data import scale
 
     task = replace(TASK, training=replace(SGD, momentum=0.0), last_step=1)
     [replicate] = replicates(0.5, count=1)
@@ -168,3 +171,74 @@ def test_divergence_names_stage_step_and_learning_rate(runtime: Runtime) -> None
     task = replace(TASK, training=replace(SGD, learning_rate=1e20))
     with pytest.raises(UserError, match=r"replicate 0: the loss is (nan|inf) by step 20 at learning rate 1e\+20; lower training.learning_rate"):
         fit(task, replicates(None), runtime)
+
+
+def test_the_ramps_of_momentum_and_rate_are_those_of_steps_taken_by_hand(runtime: Runtime) -> None:
+    """Two steps of v <- m v + g, w <- w - r v, with m and r of each step."""
+    training = replace(SGD, momentum=0.8, momentum_start=0.2, momentum_steps=1, dampened=True, schedule="exponential", decay=0.5)
+    [replicate] = replicates(None, count=1)
+    weights, velocity = {name: torch.from_numpy(w) for name, w in replicate.start.items()}, dict[str, torch.Tensor]()
+    splits = fit_module.splits(TASK.dataset, runtime.data_dir)
+    x = fit_module.learner(TASK, [replicate], runtime).inputs(splits.train_x).flatten(1)
+    for step, (momentum, rate) in enumerate(((0.2, 0.05 * 0.8), (0.8, 0.05 * 0.5 * 0.2))):
+        index = torch.as_tensor(batch_indices(0, step, step + 1, len(splits.train_y), 20)[0])
+        leaves = {name: w.requires_grad_() for name, w in weights.items()}
+        loss = functional.cross_entropy(functional_call(build(MODEL), leaves, (x[index],)), splits.train_y[index])
+        for (name, leaf), g in zip(leaves.items(), torch.autograd.grad(loss, list(leaves.values())), strict=True):
+            velocity[name] = momentum * velocity.get(name, torch.zeros_like(g)) + g
+            weights[name] = leaf.detach() - rate * velocity[name]
+    [trained] = fit(replace(TASK, training=training, last_step=2), [replicate], runtime)
+    for name, expected in weights.items():
+        np.testing.assert_allclose(trained.weights[name], expected.numpy(), atol=1e-6)
+
+
+TEACHING = Distillation(temperature=3.0, hard_weight=0.25)
+
+
+def taught(count: int = 3, seed: int = 0) -> list[Replicate]:
+    """Replicates with teachers of their own: random logits for every training example of the digits."""
+    examples = len(fit_module.splits(TASK.dataset, Path()).train_y)
+    logits = np.random.default_rng(seed).normal(0, 5, (count, examples, 10)).astype(np.float32)
+    return [replace(replicate, teacher_logits=teacher) for replicate, teacher in zip(replicates(None, count), logits, strict=True)]
+
+
+def test_stacked_students_learn_each_from_the_logits_of_its_own_teacher(runtime: Runtime) -> None:
+    task = replace(TASK, distillation=TEACHING)
+    stacked = fit(task, taught(), runtime)
+    assert_close(stacked, [fit(task, [student], runtime)[0] for student in taught()], 1e-5)
+    others = fit(task, taught(seed=1), runtime)
+    assert all(np.abs(a.weights["fc1.weight"] - b.weights["fc1.weight"]).max() > 1e-3 for a, b in zip(stacked, others, strict=True))
+
+
+def test_logits_of_another_data_set_are_refused(runtime: Runtime) -> None:
+    [student] = taught(1)
+    assert student.teacher_logits is not None
+    with pytest.raises(ValueError, match="a teacher answered 5 examples"):
+        fit(replace(TASK, distillation=TEACHING), [replace(student, teacher_logits=student.teacher_logits[:5])], runtime)
+
+
+def test_one_step_of_a_student_moves_against_the_gradient_of_the_papers_loss(runtime: Runtime) -> None:
+    """(1 - w) T^2 CE(softmax(v / T), softmax(z / T)) + w CE(y, softmax(z)), its rows those of the batch."""
+    task = replace(TASK, training=replace(SGD, momentum=0.0), last_step=1, distillation=TEACHING)
+    [student] = taught(1)
+    assert student.teacher_logits is not None
+    splits = fit_module.splits(TASK.dataset, runtime.data_dir)
+    index = torch.as_tensor(batch_indices(0, 0, 1, len(splits.train_y), 20)[0])
+    leaves = {name: torch.from_numpy(w).requires_grad_() for name, w in student.start.items()}
+    x = fit_module.learner(TASK, [replace(student, teacher_logits=None)], runtime).inputs(splits.train_x[index]).flatten(1)
+    z, v = functional_call(build(MODEL), leaves, (x,)), torch.from_numpy(student.teacher_logits)[index]
+    soft = functional.kl_div((z / 3).log_softmax(1), (v / 3).softmax(1), reduction="batchmean")  # differs from CE by a constant
+    (0.75 * 9 * soft + 0.25 * functional.cross_entropy(z, splits.train_y[index])).backward()
+    [trained] = fit(task, [student], runtime)
+    for name, leaf in leaves.items():
+        assert leaf.grad is not None
+        np.testing.assert_allclose(trained.weights[name], student.start[name] - 0.05 * leaf.grad.numpy(), atol=1e-6)
+
+
+def test_a_student_with_the_teachers_weights_has_nothing_to_learn(runtime: Runtime) -> None:
+    [teacher] = replicates(None, count=1)
+    logits = fit_module.logits(MODEL, TASK.dataset, SGD, teacher.start, runtime)
+    task = replace(TASK, distillation=Distillation(temperature=2.0))
+    [trained] = fit(task, [replace(teacher, teacher_logits=logits)], runtime)
+    for name, start in teacher.start.items():
+        np.testing.assert_allclose(trained.weights[name], start, atol=1e-5)
