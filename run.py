@@ -6,7 +6,7 @@
   python run.py experiment=NAME minutes=20             shrink seeds, rounds and steps to a budget; a later run refines the results
   python run.py experiment=NAME --cfg job              print the configuration, every key that may be given
   python run.py -m experiment=NAME training.learning_rate=1e-3,2e-3       a sweep; ready ones: conf/hparams_search/
-  python run.py report [NAME] [lab.results=FOLDER]     write tables, figures and claims again from the records; trains nothing
+  python run.py report [NAME ...] [lab.results=FOLDER] write tables, figures and claims again from the records; trains nothing
   python run.py store list [lab.store=FOLDER]          what is stored; `store clean --help` says what can be removed
 
 Often used keys:
@@ -105,13 +105,18 @@ def job(_: Any) -> float | None:
 def execute(asked: Any, sweep: str | None) -> float | None:
     """Run what is asked for. `sweep`: the sweep that it is part of. Returns the mean of what the experiment names under `optimized`."""
     from nncompress.errors import UserError
-    from nncompress.lab import experiment as lab
+    from nncompress.lab import experiment as experiments
     from nncompress.lab.loggers import build
     from nncompress.lab.processes import rank
 
     processes = asked.settings.trainer.get("devices", 1)
     if not isinstance(processes, int) or processes < 1:
         raise UserError(f"trainer.devices = {processes}: give a whole number of processes, 1 or more")
+    if asked.settings.trainer.get("num_nodes", 1) != 1 and "WORLD_SIZE" not in os.environ:
+        raise UserError(
+            f"trainer.num_nodes = {asked.settings.trainer['num_nodes']}: start the same command on every machine, by "
+            f"torchrun --nnodes={asked.settings.trainer['num_nodes']} --nproc-per-node={processes} --rdzv-endpoint=HOST:PORT run.py ..."
+        )
     if processes > 1 and sweep is not None:
         raise UserError(
             f"trainer.devices = {processes}: in a sweep each fit has one process; use hydra/launcher=joblib to run fits in parallel"
@@ -120,19 +125,21 @@ def execute(asked: Any, sweep: str | None) -> float | None:
         # Several processes for a single fit: the whole program runs in each, so that all of them see the same stages.
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])
-    it = lab.Experiment(asked.name, asked.recipe, asked.config, asked.scale, asked.about, asked.deviations, asked.variant)
+    made = experiments.Experiment(asked.name, asked.recipe, asked.config, asked.scale, asked.about, asked.deviations, asked.variant, asked.part)
     if asked.minutes is not None:
-        it = lab.within(it, asked.settings, asked.minutes)
+        made = experiments.within(made, asked.settings, asked.minutes)
     if asked.plan:
         if rank() == 0:
-            print(lab.plan(it, asked.settings))
+            print(experiments.plan(made, asked.settings))
         return None
     logger = build(asked.logger if rank() == 0 else {"name": "none"}, asked.settings.results / "logs", sweep)
     logger.start(asked.name, {"variant": asked.variant, **asked.values})
     try:
-        records = lab.run(it, asked.settings, logger)
+        records = experiments.run(made, asked.settings, logger)
     finally:
         logger.finish()
+    if asked.optimized is None:
+        return None
     chosen = records.loc[records["arm"] == asked.optimized["arm"], asked.optimized["metric"]]
     return float(chosen.mean())
 
@@ -142,11 +149,17 @@ def report(arguments: list[str]) -> None:
     from nncompress.lab.configuration import lab_settings
     from nncompress.report import build
 
-    names = [word for word in arguments if "=" not in word]
-    settings = lab_settings(CONF, [word for word in arguments if "=" in word])
+    parser = argparse.ArgumentParser("run.py report", description="Tables, figures, claims and overview, written again from the records.")
+    parser.add_argument(
+        "words", nargs="*", metavar="NAME or lab.results=FOLDER", help="the experiments to report on; none: all that have records"
+    )
+    words = parser.parse_args(arguments).words
+    names = [word for word in words if "=" not in word]
+    settings = lab_settings(CONF, [word for word in words if "=" in word])
     described = build.read_experiments(CONF)
-    for path in build.report(settings.results, described, names[0] if names else None):
-        print(path)
+    for name in names or [None]:
+        for path in build.report(settings.results, described, name):
+            print(path)
     if settings.results.resolve() == ROOT / "results":
         build.fill_readme(ROOT / "README.md", settings.results, described)
 

@@ -3,7 +3,8 @@
 ours             five stacked replicates, hidden layers in bfloat16: the learner under the Trainer as in a run; evaluation counted apart
 bare loop        one replicate in float32, images as tensors in memory, fused Adam, masks multiplied in the forward pass
 plain Lightning  one replicate in float32, automatic optimisation, Adam as it comes, masks multiplied in the forward pass, a DataLoader
-                 (num_workers 0) that makes a PIL image and then a tensor (torchvision's ToTensor) of every example
+                 (num_workers 0) that makes a PIL image and then a tensor (torchvision's ToTensor) of every example; once as it comes,
+                 and once without the check for CUDA that Lightning turns on and Adam makes at every step
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ def main() -> None:
         elif loop == "bare":
             took = bare(masks[0], 100 * blocks, given.data)
         else:
-            took = plain_lightning(masks[0], 50 * blocks, given.data)
+            took = plain_lightning(masks[0], 25 * blocks, given.data, cuda_check=loop == "plain")
         seconds.setdefault((loop, density), []).append(took)
 
-    loops = ["ours", "bare", "plain"]
+    loops = ["ours", "bare", "plain", "plain unchecked"]
     for round_ in range(rounds):
         for density in DENSITIES:
             for loop in loops:
@@ -54,6 +55,9 @@ def main() -> None:
     notes = [
         f"Medians and quartiles of {rounds} rounds; in each round the loops run in turn, and ratios are taken within a round. "
         "Milliseconds are of one step of one replicate. All loops run under the memory settings of the lab's workers.",
+        "Importing Lightning sets PYTORCH_NVML_BASED_CUDA_CHECK=1, by which Adam looks for a CUDA library on disk at every step: about half a "
+        "millisecond where there is none. Plain Lightning keeps the check, as a user's loop would, and the target is for that; the other "
+        "column is the same loop with the check off. Ours and the bare loop compute alike: check off, denormal numbers taken as zero.",
         f"Evaluation: {len(splits.validation_y):,} validation images every 100 steps, for all replicates at once; not in the other columns.",
         "Lightning's share: time in `fit()` outside `training_step`, over the time in `fit()`, in a fit of "
         f"{200 if given.quick else 5000:,} steps; what `fit()` does once counts for less in the paper's 50,000.",
@@ -64,19 +68,22 @@ def main() -> None:
 
 def compared(seconds: dict[tuple[str, float], list[float]], evaluation: dict[float, list[float]]) -> tuple[Table, list[Target]]:
     """The loops at every density, and the targets for their ratios."""
-    head = ["mask density", "ours, ms", "bare loop, ms", "plain Lightning, ms", "bare / ours", "plain Lightning / ours", "our evaluation, ms"]
-    table = Table(dict(zip(head, [".0%", ".3f", ".3f", ".2f", ".2f", ".1f", ".3f"], strict=True)))
-    medians: dict[str, list[float]] = {"bare": [], "plain": []}
+    others = {"bare": "bare loop", "plain": "plain Lightning", "plain unchecked": "plain Lightning, CUDA check off"}
+    columns = {"mask density": ".0%", "ours, ms": ".3f"}
+    columns |= {f"{name}, ms": ".3f" if loop == "bare" else ".2f" for loop, name in others.items()}
+    columns |= {f"{name} / ours": ".2f" if loop == "bare" else ".1f" for loop, name in others.items()}
+    table = Table({**columns, "our evaluation, ms": ".3f"})
+    medians: dict[str, list[float]] = {loop: [] for loop in others}
     for density in DENSITIES:
-        taken = {loop: seconds[loop, density] for loop in ("ours", "bare", "plain")}
-        ratio = {loop: ratios(taken[loop], taken["ours"]) for loop in medians}
+        taken = {loop: seconds[loop, density] for loop in ("ours", *others)}
+        ratio = {loop: ratios(taken[loop], taken["ours"]) for loop in others}
         for loop, values in medians.items():
             values.append(ratio[loop]["median"])
-        milliseconds = [spread([1e3 * s for s in values]) for values in (*taken.values(), evaluation[density])]
-        table.rows.append([density, *milliseconds[:3], ratio["bare"], ratio["plain"], milliseconds[3]])
+        *loops, evaluated = (spread([1e3 * s for s in values]) for values in (*taken.values(), evaluation[density]))
+        table.rows.append([density, *loops, *ratio.values(), evaluated])
     return table, [
         Target("bare loop / ours, at each density", ">=", 1.8, "×", medians["bare"]),
-        Target("plain Lightning / ours, at each density", ">=", 6, "×", medians["plain"]),
+        Target("plain Lightning as it comes / ours, at each density", ">=", 6, "×", medians["plain"]),
     ]
 
 

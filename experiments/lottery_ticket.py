@@ -16,15 +16,17 @@ from difflib import get_close_matches
 from experiments.lottery_ticket_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row, Value
-from nncompress.lab.stages import Fit, InitialWeights, Interpolation, PrunedMask, ShuffledMask
+from nncompress.lab.stages import Fit, InitialWeights, Interpolation, MaskOverlap, PrunedMask, ShuffledMask
 from nncompress.prune import one_shot_fraction
 from nncompress.types import STRICT, Count, Dataset, Fraction, Model, Positive, Seed, Training
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
+SELECTS = ("rounds", "seeds", "control_seeds", "arms", "rewind_steps", "instability_rounds")
+"""The keys that choose among the rows and change none."""
 ARMS = (
     "winning_ticket", "random_reinit", "random_mask", "one_shot", "rewinding",
-    "learning_rate_rewinding", "fine_tuning", "float32", "instability",
+    "learning_rate_rewinding", "fine_tuning", "float32", "instability", "overlap",
 )  # fmt: skip
 
 
@@ -98,22 +100,33 @@ def rows(cfg: Config) -> Iterator[Row]:
     }
     fraction = {f"{layer}.weight": share for layer, share in cfg.prune_fraction.items()}
 
-    tickets = dict(dense)  # by seed, this round's
-    history = {seed: [fit] for seed, fit in dense.items()}
+    tickets = {seed: list(iterated(fit, fraction, cfg.rounds)) for seed, fit in dense.items()}
     for round_ in range(cfg.rounds + 1):
-        for seed in cfg.seeds:
-            yield Row(tickets[seed], {"arm": "winning_ticket", "round": round_, "seed": seed}, keep_curves=True)
-        if round_ > 0 and "random_reinit" in cfg.arms:
-            for seed in cfg.seeds:
-                fresh = replace(tickets[seed], start=InitialWeights(cfg.model, seed + cfg.reinit_offset))
-                yield Row(fresh, {"arm": "random_reinit", "round": round_, "seed": seed}, keep_curves=True)
-        tickets = {seed: replace(ticket, mask=PrunedMask(ticket, fraction)) for seed, ticket in tickets.items()}
-        for seed, ticket in tickets.items():
-            history[seed].append(ticket)
+        for seed in cfg.seeds if "winning_ticket" in cfg.arms else ():
+            yield Row(tickets[seed][round_], {"arm": "winning_ticket", "round": round_, "seed": seed}, keep_curves=True)
+        for seed in cfg.seeds if "random_reinit" in cfg.arms and round_ > 0 else ():
+            fresh = replace(tickets[seed][round_], start=InitialWeights(cfg.model, seed + cfg.reinit_offset))
+            yield Row(fresh, {"arm": "random_reinit", "round": round_, "seed": seed}, keep_curves=True)
 
     for arm in cfg.arms:
         for seed in cfg.control_seeds:
-            yield from controls(cfg, arm, seed, history[seed], fraction)
+            yield from overlaps(cfg, seed, tickets, fraction) if arm == "overlap" else controls(cfg, arm, seed, tickets[seed], fraction)
+
+
+def iterated(dense: Fit, fraction: dict[str, float], rounds: int) -> Iterator[Fit]:
+    """The dense net, then its winning ticket of every round: pruned, reset to the start, trained again."""
+    yield (fit := dense)
+    for _ in range(rounds):
+        yield (fit := replace(dense, mask=PrunedMask(fit, fraction)))
+
+
+def one_shot(dense: Fit, fraction: dict[str, float], round_: int) -> PrunedMask:
+    """The mask with the layer densities of round `round_`, pruned at once."""
+    return PrunedMask(dense, {layer: one_shot_fraction(share, round_) for layer, share in fraction.items()})
+
+
+def in_float32(fit: Fit) -> Fit:
+    return replace(fit, training=replace(fit.training, precision="32-true"))
 
 
 def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dict[str, float]) -> Iterator[Row]:
@@ -128,8 +141,7 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
             yield Row(replace(dense, mask=ShuffledMask(mask, seed)), {**identity, "round": round_})
     elif arm == "one_shot":  # to the target at once
         for round_ in rounds:
-            mask = PrunedMask(dense, {layer: one_shot_fraction(share, round_) for layer, share in fraction.items()})
-            yield Row(replace(dense, mask=mask), {**identity, "round": round_})
+            yield Row(replace(dense, mask=one_shot(dense, fraction, round_)), {**identity, "round": round_})
     elif arm == "rewinding":  # back to the weights of step k, not to theta_0 (Frankle et al. 2020)
         for k in cfg.rewind_steps:
             early = replace(dense, stop_step=k)
@@ -145,11 +157,25 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
             fit = replace(dense, start=fit, mask=PrunedMask(fit, fraction), training=training)
             yield Row(fit, {**identity, "round": round_})
     elif arm == "float32":  # the winning ticket again, every layer in float32
-        fit = replace(dense, training=replace(cfg.training, precision="32-true"))
-        for round_ in range(cfg.rounds + 1):
+        for round_, fit in enumerate(iterated(in_float32(dense), fraction, cfg.rounds)):
             yield Row(fit, {**identity, "round": round_})
-            fit = replace(fit, mask=PrunedMask(fit, fraction))
     elif arm == "instability":  # two runs that differ in batch order only (Frankle et al. 2020)
         for round_ in cfg.instability_rounds:
             other = replace(tickets[round_], seed=seed + cfg.order_offset)
             yield Row(Interpolation(tickets[round_], other), {**identity, "round": round_}, keep_curves=True)
+
+
+def overlaps(cfg: Config, seed: int, tickets: dict[int, list[Fit]], fraction: dict[str, float]) -> Iterator[Row]:
+    """How much of the ticket's mask others share, for one seed: the next seed's, the one-shot mask, the mask found in float32."""
+    dense, following = tickets[seed][0], tickets.get(seed + 1)
+    float32 = list(iterated(in_float32(dense), fraction, cfg.rounds)) if "float32" in cfg.arms else []
+    for round_ in range(1, cfg.rounds + 1):
+        mask = tickets[seed][round_].mask
+        others = {
+            "overlap_of_seeds": following[round_].mask if following else None,
+            "overlap_with_one_shot": one_shot(dense, fraction, round_) if round_ > 1 else None,  # one round is one shot
+            "overlap_with_float32": float32[round_].mask if float32 and float32[0] != dense else None,
+        }
+        for arm, other in others.items():
+            if mask is not None and other is not None:
+                yield Row(MaskOverlap(mask, other), {"arm": arm, "round": round_, "seed": seed})

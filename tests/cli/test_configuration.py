@@ -42,8 +42,8 @@ def test_every_experiment_can_be_asked_for_and_declares_its_rows(name: str, tmp_
     assert len({tuple(row.columns.items()) for row in rows}) == len(rows) > 0
     assert asked.variant == ""
     assert asked.scale == (name.partition("/")[0] if "/" in name else "paper")
-    assert asked.deviations
-    assert any(row.columns["arm"] == asked.optimized["arm"] for row in rows)
+    assert asked.deviations or asked.values["recipe"] != "lottery_ticket"
+    assert asked.optimized is None or any(row.columns["arm"] == asked.optimized["arm"] for row in rows)
     assert (run.ROOT / "results" / "paper" / f"{asked.values['recipe']}.csv").exists()
     assert not list(tmp_path.iterdir())
 
@@ -61,8 +61,22 @@ def test_the_paper_scale_is_the_papers() -> None:
 
 def test_overrides_of_the_recipe_name_the_variant() -> None:
     experiment = "experiment=smoke/lottery_ticket"
-    assert request(CONF, [experiment, "training.learning_rate=1e-2", "seeds=[3,4]"]).variant == "seeds=[3,4] training.learning_rate=0.01"
+    assert request(CONF, [experiment, "training.learning_rate=1e-2", "model.widths=[64,9,10]"]).variant == (
+        "model.widths=[64,9,10] training.learning_rate=0.01"
+    )
     assert request(CONF, [experiment, "training.learning_rate=0.004", "lab.workers=1", "plan=true", "logger=csv"]).variant == ""
+
+
+def test_seeds_rounds_and_arms_choose_among_the_records_and_are_no_variant() -> None:
+    asked = request(CONF, ["experiment=smoke/lottery_ticket", "seeds=[3,4]", "rounds=1", "instability_rounds=[0]"])
+    assert (asked.variant, asked.part, asked.config.seeds) == ("", True, [3, 4])
+    assert not request(CONF, ["experiment=smoke/lottery_ticket"]).part
+
+
+@pytest.mark.parametrize("option", ["precision=64-true", "max_epochs=2", "gradient_clip_val=1", "foo=1"])
+def test_an_option_of_lightning_that_could_change_a_stored_result_is_refused(option: str) -> None:
+    with pytest.raises(UserError, match=f"trainer.{option.partition('=')[0]} would change more than where to compute"):
+        request(CONF, normalized(["experiment=smoke/lottery_ticket", f"trainer.{option}"]))
 
 
 def test_a_variant_lists_changed_and_added_leaves_sorted() -> None:

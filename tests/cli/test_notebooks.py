@@ -12,7 +12,7 @@ NOTEBOOKS = sorted(Path("notebooks").glob("*.ipynb"))
 
 
 def test_there_is_a_notebook_for_the_lottery_ticket() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["lottery_ticket"]
+    assert "lottery_ticket" in [path.stem for path in NOTEBOOKS]
 
 
 @pytest.mark.slow

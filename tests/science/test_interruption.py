@@ -24,8 +24,10 @@ WORDS = [
 ]  # fmt: skip
 
 DRIVER = """
-# Imports once, then forks a process for each attempt: `python run.py ...`, killed with its process group after a random while.
-import json, os, random, signal, sys, time
+# Imports once, then forks a process for each attempt: `python run.py ...`, killed with its process group after a random while; the first time,
+# as soon as it has left a state to go on from. `kills`: how many such states each kill left. `continued`: step and last step of each fit that
+# began from one.
+import json, os, pathlib, random, signal, sys, time
 
 import run
 import hydra, pandas, pytorch_lightning, torch
@@ -35,11 +37,31 @@ from nncompress.lab import configuration
 torch.set_num_threads(1)
 folder, wanted, words = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
 configuration.request(run.CONF, words)  # what it reads is kept for the attempts
+fit = nncompress.train.fit.fit
 
 
-def attempt(replicates, name, seconds):
+def note(file, *values):
+    with open(f"{folder}/{file}", "a") as lines:
+        print(*values, file=lines)
+
+
+def states(results):
+    "Of stages that are not finished."
+    partial, finished = pathlib.Path(results, "store", "partial").glob("*"), pathlib.Path(results, "store").glob("??/*")
+    return {path.name for path in partial} - {path.name for path in finished}
+
+
+def attempt(replicates, name, seconds, until_a_state):
     "Whether the run ended by itself within that time."
     results = f"{folder}/{replicates}/{name}"
+
+    def noting(task, stack, *rest):
+        for replicate in stack:
+            if replicate.state:
+                note("continued", replicates, replicate.state[1]["step"], task.last_step)
+        return fit(task, stack, *rest)
+
+    nncompress.train.fit.fit = noting
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -53,7 +75,7 @@ def attempt(replicates, name, seconds):
             sys.stdout.flush(), sys.stderr.flush()
             os._exit(code)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not (until_a_state and states(results)):
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             if status:
@@ -62,18 +84,19 @@ def attempt(replicates, name, seconds):
         time.sleep(0.002)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    note("kills", replicates, len(states(results)))
     return False
 
 
 moments = random.Random(20)
 for replicates, kills in wanted.items():
     began = time.monotonic()
-    attempt(replicates, "undisturbed", 600)
+    attempt(replicates, "undisturbed", 600, False)
     whole = time.monotonic() - began
-    history = 0
-    while kills > 0:
-        while not attempt(replicates, f"killed_{history}", moments.uniform(0, 0.5 * whole) if kills else 600):
-            kills -= 1
+    history, left = 0, kills
+    while left > 0:
+        while not attempt(replicates, f"killed_{history}", moments.uniform(0, 0.5 * whole) if 0 < left < kills else 600, left == kills):
+            left -= 1
         history += 1
 """
 
@@ -116,3 +139,16 @@ def test_killed_at_random_moments_and_restarted_a_run_ends_with_the_records_of_a
         assert leftovers(folder / "store") == []
         assert {entry.key for entry in Store(folder / "store").entries()} == {entry.key for entry in Store(undisturbed / "store").entries()}
     assert "damaged" not in (results / "log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replicates", KILLS)
+def test_runs_were_killed_while_they_trained_and_went_on_from_the_states_that_they_had_left(replicates: str, results: Path) -> None:
+    def noted(file: str) -> list[list[int]]:
+        lines = [line.split() for line in (results / file).read_text().splitlines()]
+        return [[int(number) for number in numbers] for kind, *numbers in lines if kind == replicates]
+
+    kills = noted("kills")
+    assert len(kills) == KILLS[replicates]
+    assert any(states > 0 for [states] in kills)
+    assert any(0 < step < last_step for step, last_step in noted("continued"))

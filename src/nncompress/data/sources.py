@@ -113,8 +113,8 @@ DATASETS: dict[str, Known] = {
 }
 
 
-def read(name: str, data_dir: Path) -> tuple[Arrays, int, str]:
-    """The arrays of a registered data set in canonical order, its number of classes, and where they came from.
+def read(name: str, data_dir: Path) -> tuple[Arrays, int, str, str]:
+    """The arrays of a registered data set in canonical order, its number of classes, where they came from, and their fingerprint.
 
     Searched in this order: `<data_dir>/<name>.npz`, torchvision's files in `data_dir`, torchvision's download to `data_dir`.
     """
@@ -132,9 +132,10 @@ def read(name: str, data_dir: Path) -> tuple[Arrays, int, str]:
         arrays, source = _read_torchvision(name, known, data_dir), f"torchvision's files in {data_dir}"
     _check(arrays, known, name, source)
     arrays = Arrays(*_canonical(arrays.train_x, arrays.train_y), *_canonical(arrays.test_x, arrays.test_y))
-    if known.sha256 and fingerprint(arrays) != known.sha256:
+    digest = fingerprint(arrays)
+    if known.sha256 and digest != known.sha256:
         raise UserError(f"{source}: the content is not that of {name} (SHA-256 differs): delete it and get it again")
-    return arrays, known.classes, source
+    return arrays, known.classes, source, digest
 
 
 def _read_npz(path: Path, known: Known) -> Arrays:

@@ -20,7 +20,7 @@ from nncompress.types import Dataset
 class Splits:
     """Images uint8 (N, C, H, W), labels int64 (N,). `mean`, `std`: float32 (C,), of the channels of `train_x` scaled to [0, 1].
 
-    `source`: where the data came from, for people.
+    `source`: where the data came from, for people. `fingerprint`: SHA-256 of the whole data set.
     """
 
     train_x: Tensor
@@ -33,6 +33,7 @@ class Splits:
     mean: Tensor
     std: Tensor
     source: str
+    fingerprint: str
 
 
 def load(dataset: Dataset, data_dir: Path) -> Splits:
@@ -43,7 +44,7 @@ def load(dataset: Dataset, data_dir: Path) -> Splits:
 
     Raises: UserError for a name that is not in DATASETS, a data set that cannot be found, damaged files, or splits that are too large.
     """
-    arrays, classes, source = read(dataset.name, Path(data_dir))
+    arrays, classes, source, digest = read(dataset.name, Path(data_dir))
     count, held_out, kept = len(arrays.train_y), dataset.validation, dataset.train_examples
     if unknown := [label for label in dataset.train_classes if label >= classes]:
         raise UserError(f"dataset.train_classes: {dataset.name} has no class {unknown[0]}, only 0 to {classes - 1}")
@@ -71,6 +72,7 @@ def load(dataset: Dataset, data_dir: Path) -> Splits:
         mean=mean,
         std=std,
         source=source,
+        fingerprint=digest,
     )
 
 

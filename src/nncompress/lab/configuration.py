@@ -35,6 +35,11 @@ COMMON = ("lab", "trainer", "logger", "plan", "minutes", "hparams_search", "hydr
 """Keys of conf/config.yaml: how an experiment is run."""
 ABOUT = ("about", "recipe", "scale", "deviations", "optimized")
 """Keys by which an experiment describes itself. All other keys are its recipe's Config."""
+WHERE = (
+    *("accelerator", "strategy", "devices", "num_nodes", "sync_batchnorm", "plugins"),
+    *("profiler", "detect_anomaly", "deterministic", "benchmark"),
+)
+"""Options of Lightning's Trainer that say where and how to compute. Any other could change a result that is stored under the same key."""
 PLUGINS = {
     "hydra/launcher/joblib": "hydra-joblib-launcher",
     "hydra/launcher/submitit": "hydra-submitit-launcher",
@@ -46,8 +51,9 @@ PLUGINS = {
 class Request:
     """One experiment as a command line asks for it, every value checked.
 
-    `variant`: the recipe's keys that differ from the experiment as written, 'training.learning_rate=0.01'; empty if none.
-    `optimized`: arm and metric that a search maximises.
+    `variant`: the recipe's keys that differ from the experiment as written, 'training.learning_rate=0.01'; empty if none. Keys that only
+    choose among the rows (the recipe's SELECTS: seeds, rounds, arms) are not counted: `part` says whether any of them differs.
+    `optimized`: arm and metric that a search maximises, if the experiment names them.
     """
 
     name: str
@@ -58,7 +64,8 @@ class Request:
     about: dict[str, str]
     deviations: list[str]
     variant: str
-    optimized: dict[str, str]
+    part: bool
+    optimized: dict[str, str] | None
     logger: dict[str, Any]
     plan: bool
     minutes: float | None
@@ -153,10 +160,19 @@ def request(conf: Path, overrides: Sequence[str]) -> Request:
         written = _composed(conf, f"experiment={name}")
         values = _composed(conf, *(_text(o) for o in parsed))
 
-    recipe = importlib.import_module(f"experiments.{values['recipe']}")
+    description = validated(Description, {key: value for key, value in values.items() if key in ABOUT})
+    if refused := [option for option in values["trainer"] if option not in WHERE]:
+        raise UserError(f"trainer.{refused[0]} would change more than where to compute; of Lightning's options there are {', '.join(WHERE)}")
+    try:
+        recipe = importlib.import_module(f"experiments.{description.recipe}")
+    except ModuleNotFoundError as error:
+        if error.name != f"experiments.{description.recipe}":
+            raise
+        raise UserError(f"recipe = {description.recipe}: there is no experiments/{description.recipe}.py") from error
     config = validated(recipe.Config, recipe_keys(values))
     settings = validated(Settings, {**values["lab"], "trainer": values["trainer"]}, "lab")
     options = validated(Options, {"plan": values["plan"], "minutes": values["minutes"]})
+    selects = getattr(recipe, "SELECTS", ())
     if hasattr(recipe, "check"):
         try:
             recipe.check(config)
@@ -169,11 +185,12 @@ def request(conf: Path, overrides: Sequence[str]) -> Request:
         recipe=recipe,
         config=config,
         settings=settings,
-        scale=values["scale"],
-        about=values["about"],
-        deviations=values["deviations"],
-        variant=variant(recipe_keys(written), recipe_keys(values)),
-        optimized=values["optimized"],
+        scale=description.scale,
+        about=description.about,
+        deviations=description.deviations,
+        variant=variant(*(_without(recipe_keys(each), selects) for each in (written, values))),
+        part=any(written.get(key) != values.get(key) for key in selects),
+        optimized=description.optimized,
         logger=values["logger"],
         plan=options.plan,
         minutes=options.minutes,
@@ -197,6 +214,17 @@ def lab_settings(conf: Path, overrides: Sequence[str]) -> Settings:
 
 
 @dataclass(frozen=True)
+class Description:
+    """What an experiment's YAML says of itself. `about`: `paper`, `shows`, `cost`, a sentence each; `optimized`: `arm` and `metric`."""
+
+    recipe: str
+    scale: str
+    about: dict[str, str]
+    deviations: list[str]
+    optimized: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Options:
     plan: bool
     minutes: Positive | None
@@ -208,6 +236,10 @@ class Options:
 def recipe_keys(values: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that is the recipe's Config."""
     return {key: value for key, value in values.items() if key not in COMMON and key not in ABOUT}
+
+
+def _without(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in names}
 
 
 def variant(written: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ from nncompress.lab.loggers import RunLogger
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, fit_of
+from nncompress.lab.stages import Fit, expected_shares, fit_of
+from nncompress.prune import keep_largest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A recipe with its values. `variant`: what a sweep changed, empty for the experiment as written."""
+    """A recipe with its values. `variant`: what a sweep changed, empty for the experiment as written. `part`: whether only some of its rows
+    (seeds, rounds, arms) were asked for, or others than are written.
+    """
 
     name: str
     recipe: ModuleType
@@ -35,12 +38,20 @@ class Experiment:
     about: dict[str, str]
     deviations: list[str]
     variant: str = ""
+    part: bool = False
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that tell this experiment's records apart: those of all recipes, and the recipe's own IDENTITY, if any."""
+        return (*records.IDENTITY, *getattr(self.recipe, "IDENTITY", ()))
 
     def rows(self) -> list[Row]:
         """The recipe's rows, each checked to have columns of its own."""
         rows = list(self.recipe.rows(self.config))
         seen: dict[str, Row] = {}
         for row in rows:
+            if unknown := row.columns.keys() - set(self.identity):
+                raise ValueError(f"column {min(unknown)!r} of row {row.label!r} identifies no record: name it in the recipe's IDENTITY")
             if seen.setdefault(row.label, row) is not row:
                 raise UserError(f"{self.name} has two rows {row.label!r}: give seeds, rounds and arms once each")
         return rows
@@ -81,13 +92,13 @@ class Book:
             self.logger.row(entry)
             if row.keep_curves:
                 curve = thinned(artifact.curves)
-                identity = {name: entry[name] for name in records.IDENTITY if name in entry}
+                identity = {name: entry[name] for name in ("scale", *self.experiment.identity) if name in entry}
                 points += [{**identity, **dict(zip(curve, values, strict=True))} for values in zip(*curve.values(), strict=True)]
                 self.logger.curve(row.label, curve)
         if entries:
-            records.upsert(self.path, entries)
+            records.upsert(self.path, entries, self.experiment.identity)
         if points:
-            records.upsert(self.curves, points, along=("step", "alpha"))
+            records.upsert(self.curves, points, self.experiment.identity, along=("step", "alpha"))
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
         """One tidy row. `total_*` counts every fit that the row stands on once: earlier rounds, teachers and itself."""
@@ -108,20 +119,27 @@ class Book:
         every = build.read_experiments(conf)
         described = next((d for d in every if d.name == e.name), None)
         paths = []
-        if described is not None:
+        if described is not None and e.variant:  # the report is of the experiment as written
+            paths = build.draw_all(self.results, described, e.variant, self.results / "logs" / "figures" / _folder(e.variant))
+        elif described is not None:
             paths = build.report(self.results, every, e.name)
-            print(f"\n{build.render_text(self.results, described)}\n")
-        for kind in ("records", "tables", "figures", "claims"):
+        if described is not None:
+            print(f"\n{build.render_text(self.results, described, e.variant)}\n")
+        for kind in ("records", "tables", "figures", "claims", "logs"):
             print(f"{kind}: {', '.join(str(path) for path in [self.path, *paths] if path.relative_to(self.results).parts[0] == kind)}")
         found = records.read(self.path)
         found = found[found["variant"] == e.variant]
         stale = int((~found["key"].isin(self.keys)).sum())
-        if stale and not e.scale.endswith("min"):
+        if stale and not e.part and not e.scale.endswith("min"):
             print(f"note: {stale} records in {self.path} are not of this configuration; delete the file to keep only what it declares")
         found = found[found["key"].isin(self.keys)]
         self.logger.table(e.name, found)
         self.logger.figures([path for path in paths if path.suffix == ".png"])
         return found
+
+
+def _folder(variant: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_=." else "_" for letter in variant)[:120]
 
 
 def thinned(curve: dict[str, np.ndarray], whole: int = 50, every: int = 10) -> dict[str, np.ndarray]:
@@ -162,7 +180,9 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
 
 
 class Stopwatch:
-    """How long fits take here, measured once for each kind of fit."""
+    """How long fits take here: measured once for each kind of fit, dense and with a tenth of the weights, and interpolated by density."""
+
+    SPARSE = 0.1
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -175,14 +195,28 @@ class Stopwatch:
 
     def _step(self, fit: Fit) -> float:
         """Seconds of one step of one replicate in a full stack."""
-        kind = (repr(fit.model), repr(fit.dataset), repr(replace(fit.training, learning_rate=1.0, steps=1)))
+        from nncompress.models import parameter_sizes
+
+        if fit.mask is None:
+            return self._measured(fit, 1.0)
+        sizes = {name: size for name, size in parameter_sizes(fit.model).items() if name.endswith("weight")}
+        kept = expected_shares(fit.mask)
+        density = sum(size * kept.get(name, 1.0) for name, size in sizes.items()) / sum(sizes.values())
+        dense, sparse = self._measured(fit, 1.0), self._measured(fit, self.SPARSE)
+        return sparse + (dense - sparse) * max(0.0, density - self.SPARSE) / (1 - self.SPARSE)
+
+    def _measured(self, fit: Fit, density: float) -> float:
+        kind = (repr(fit.model), repr(fit.dataset), repr(replace(fit.training, learning_rate=1.0, steps=1)), str(density))
         if kind not in self._per_step:
             from nncompress.models import initial_weights
             from nncompress.train.fit import Replicate, Task, time_per_step
 
             count = self.lab.settings.most_stacked(fit.model)
             task = Task(fit.model, fit.dataset, fit.training, 0, fit.training.steps)
-            stack = [Replicate("timing", seed, initial_weights(fit.model, seed)) for seed in range(count)]
+            starts = [initial_weights(fit.model, seed) for seed in range(count)]
+            fractions = [{name: 1 - density for name in start if name.endswith("weight")} for start in starts]
+            masks = [keep_largest(start, {}, fraction) if density < 1 else {} for start, fraction in zip(starts, fractions, strict=True)]
+            stack = [Replicate("timing", seed, start, mask) for seed, (start, mask) in enumerate(zip(starts, masks, strict=True))]
             self._per_step[kind] = time_per_step(task, stack, replace(self.lab.runtime, trainer={})) / count
         return self._per_step[kind]
 
@@ -213,6 +247,8 @@ def within(experiment: Experiment, settings: Settings, minutes: float) -> Experi
     Its records carry the scale '<minutes>min'. A recipe gives up arms, seeds and rounds before steps, so that a later, longer run reuses
     what was trained and refines the same records.
     """
+    if not hasattr(experiment.recipe, "smaller"):
+        raise UserError(f"minutes = {minutes:g}: {experiment.name} cannot be made smaller; leave minutes out, or run its quick twin")
     lab = Lab(settings)
     preflight(experiment.rows(), lab)
     watch = Stopwatch(lab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -34,8 +35,9 @@ from nncompress.types import STRICT, Count, Model, Positive
 CPU_STACK = 5
 """Replicates in a stack on a CPU: beyond, their weights and moments leave the cache and nothing is gained."""
 GPU_STACK = 64
-MEMORY = {"THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-"""Environment of the workers: large pages, and freed memory kept for the next step; a quarter of a step of five LeNet-300-100."""
+MEMORY = {"THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+"""Environment of the workers: large pages, and what a step frees kept for the next; a quarter of a step of five LeNet-300-100. Data sets
+(above 32 MiB) go back to the system."""
 Whole = Annotated[int, Field(ge=0)]
 
 
@@ -85,7 +87,7 @@ class Lab:
     `say`: called with one line for each finished piece of work.
     """
 
-    KEEP = 48  # artifacts held in memory; a fit of LeNet-300-100 takes about 1.3 MB
+    KEEP = 2**26  # bytes of artifacts held in memory: about 48 fits of LeNet-300-100
 
     def __init__(self, settings: Settings, say: Callable[[str], None] = print) -> None:
         self.settings = settings.resolved()
@@ -94,6 +96,7 @@ class Lab:
         self.say = say
         self._memory: OrderedDict[Stage, Artifact] = OrderedDict()
         self._costs: dict[Stage, tuple[float, float]] = {}
+        self._collected = time.monotonic()
 
     @property
     def runtime(self) -> Any:
@@ -114,7 +117,7 @@ class Lab:
 
     def _remember(self, stage: Stage, artifact: Artifact) -> Artifact:
         self._memory[stage] = artifact
-        while len(self._memory) > self.KEEP:
+        while len(self._memory) > 1 and sum(held.nbytes for held in self._memory.values()) > self.KEEP:
             self._memory.popitem(last=False)
         return artifact
 
@@ -155,7 +158,7 @@ class Lab:
             for stage in missing:
                 if not isinstance(stage, Fit):
                     artifact = stage.compute(upstream[stage], self)
-                    artifact.provenance |= self._provenance(time.perf_counter() - began, fit_of(stage).training.precision)
+                    artifact.provenance |= self._provenance(time.perf_counter() - began, stage)
                     if rank() == 0:
                         self.store.write(stage, artifact)
             agreed(None)  # nobody reads before rank 0 has written
@@ -206,6 +209,11 @@ class Lab:
             if on_steps is not None:
                 on_steps(done * len(fits))
 
+        if (
+            time.monotonic() - self._collected > 60
+        ):  # a finished fit is a cycle of module and Trainer: tens of megabytes until Python looks for it
+            gc.collect()
+            self._collected = time.monotonic()
         results = fit(task, replicates, self.runtime, tick, keep)
         if rank() != 0:
             return
@@ -213,12 +221,19 @@ class Lab:
             densities = {"density": density(mask) if mask else 1.0}
             densities |= {f"density_{name.removesuffix('.weight')}": share for name, share in layer_densities(mask).items()}
             arrays = pack("weights", trained.weights) | pack("mask", mask) | pack("curve", trained.curves)
-            self.store.write(f, Artifact(arrays, trained.metrics | densities, self._provenance(trained.seconds, f.training.precision)))
+            self.store.write(f, Artifact(arrays, trained.metrics | densities, self._provenance(trained.seconds, f)))
         for f in fits:
             self.store.drop_partial(f)
 
-    def _provenance(self, seconds: float, precision: str) -> dict[str, Any]:
-        return {**provenance(), "device": device_name(self.settings.device), "seconds": seconds, "precision": precision}
+    def _provenance(self, seconds: float, stage: Stage) -> dict[str, Any]:
+        from nncompress.data import splits
+
+        fit = fit_of(stage)
+        precisions = {fit.training.precision} if fit == stage else {s.training.precision for s in ancestors([stage]) if isinstance(s, Fit)}
+        precision = " and ".join(sorted(precisions))
+
+        data = splits(fit.dataset, self.settings.data_dir).fingerprint[:12]
+        return {**provenance(), "device": device_name(self.settings.device), "seconds": seconds, "precision": precision, "data": data}
 
     # -- a whole experiment ----------------------------------------------------------------------------------------------------------------
 

@@ -11,16 +11,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from nncompress.errors import UserError
+from nncompress.lab.records import IDENTITY
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IDENTITY = {"experiment", "scale", "dataset", "model", "variant", "arm", "round", "rewind_step", "seed"}
 POINTS = 50
 """Points of a learning curve that are sent to Weights & Biases; the whole curve is in results/curves."""
 
@@ -140,11 +140,14 @@ class CsvLogger:
 class WandbLogger:
     """Weights & Biases: every record as a step, learning curves against the step of training, tables, figures, sweeps as groups.
 
-    Online only if a key is configured (or `mode` says so) and the server answers within `init_timeout` seconds; otherwise offline, in
-    `<folder>/wandb`. Whatever fails in here is said once, in one line, and the run goes on without it.
+    Online only if a key is configured (or `mode` says so) and the server answers within `timeout` seconds; otherwise offline, in
+    `<folder>/wandb`. At its end a run waits for the server no longer than that either. A server that failed once is not asked again by this
+    process: the later runs of a sweep are offline at once. Whatever fails in here is said once, in one line, and the run goes on without it.
 
     Raises: UserError if wandb is not installed or `mode` is none of auto, online, offline.
     """
+
+    server_failed: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -154,8 +157,9 @@ class WandbLogger:
         group: str | None = None,
         tags: Sequence[str] = (),
         mode: str = "auto",
-        init_timeout: float = 10,
+        timeout: float = 10,
     ) -> None:
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # reports on itself, for which it waits 20 s more where no server answers
         try:
             import wandb
         except ImportError as error:
@@ -163,7 +167,7 @@ class WandbLogger:
         if mode not in ("auto", "online", "offline"):
             raise UserError(f"logger.mode = {mode}: must be auto, online or offline")
         self._wandb = wandb
-        self.folder, self.init_timeout = folder, init_timeout
+        self.folder, self.timeout = folder, timeout
         self.options: dict[str, Any] = {"project": project, "entity": entity, "group": group, "tags": list(tags)}
         self.mode = mode if mode != "auto" else os.environ.get("WANDB_MODE") or ("online" if self._has_key() else "offline")
         self.run: Any = None
@@ -176,8 +180,9 @@ class WandbLogger:
         return bool(os.environ.get("WANDB_API_KEY") or settings.api_key or get_netrc_auth(settings.base_url))
 
     def start(self, experiment: str, config: Mapping[str, Any]) -> None:
-        if self.mode == "online":
+        if self.mode == "online" and not WandbLogger.server_failed:
             self._guarded(lambda: self._init("online", experiment, config), "going on offline (`wandb sync` uploads the run later)")
+            WandbLogger.server_failed = self.run is None
         if self.run is None:
             self._guarded(lambda: self._init("disabled" if self.mode == "disabled" else "offline", experiment, config))
         self._guarded(lambda: self.run.define_metric("curve/*", step_metric="curve/step"))
@@ -185,8 +190,14 @@ class WandbLogger:
     def _init(self, mode: Any, experiment: str, config: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         quiet = self._wandb.Settings(
-            init_timeout=self.init_timeout, finish_timeout=60, silent=True, console="off", disable_git=True, x_disable_stats=True
-        )  # the commit is in the records; what is printed is no news to anyone
+            init_timeout=self.timeout,
+            finish_timeout=self.timeout,
+            finish_timeout_raises=True,
+            silent=True,  # what is printed is no news to anyone
+            console="off",
+            disable_git=True,  # the commit is in the records
+            x_disable_stats=True,
+        )
         self.run = self._wandb.init(
             mode=mode,
             dir=str(self.folder),
@@ -204,7 +215,7 @@ class WandbLogger:
             action()
         except Exception as error:
             self.run = None
-            print(f"wandb: {(str(error) or type(error).__name__).splitlines()[0]}; {consequence}", file=sys.stderr)
+            print(f"wandb: {(str(error) or type(error).__name__).splitlines()[0].rstrip('.')}; {consequence}", file=sys.stderr)
 
     def _log(self, values: Mapping[str, Any]) -> None:
         if self.run is not None:
@@ -235,11 +246,13 @@ class WandbLogger:
                 self._guarded(lambda path=path: self.run.log({f"figures/{path.stem}": self._wandb.Image(str(path))}))  # type: ignore[misc]
 
     def finish(self) -> None:
-        """The summary holds the mean of every number of an arm; a W&B sweep maximises `winning_ticket/validation_accuracy`."""
+        """The summary holds the mean of every number of an arm; a W&B sweep maximises `winning_ticket/validation_accuracy`. A server that went
+        away meanwhile is waited for `timeout` seconds; what it lacks stays in the folder."""
         if self.run is not None:
             self._guarded(lambda: self.run.summary.update({name: statistics.fmean(values) for name, values in self._values.items()}))
         if self.run is not None:
-            self._guarded(self.run.finish)
+            self._guarded(self.run.finish, "`wandb sync` uploads the rest later")
+            WandbLogger.server_failed |= self.run is None
 
 
 def _file_name(label: str) -> str:

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from nncompress.errors import UserError
 from nncompress.lab.files import replace_file, writing
+from nncompress.scales import size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,9 +42,9 @@ _Group = dict[tuple[str, ...], dict[str, str]]
 def upsert(path: Path, rows: Iterable[Mapping[str, Any]], identity: Sequence[str] = IDENTITY, along: Sequence[str] = ()) -> None:
     """Write rows into a CSV file: they take the place of rows with the same identity, the others stay.
 
-    A row never replaces one of a longer run: what counts is `steps` (for curves the last `step`), then whether `scale` is 'paper'; between
-    equals the new one stands. The file depends only on the rows in it (sorted, canonical numbers), so writing the same rows again changes
-    no byte. Several processes may write at once.
+    A row never replaces one of a larger scale, nor within a scale one of a longer run: what counts is `scale`, then `steps` (for curves the
+    last `step`); between equals the new one stands. The file depends only on the rows in it (sorted, canonical numbers), so writing the same
+    rows again changes no byte. Several processes may write at once.
 
     Args:
         path: the CSV file, made with its folder when missing.
@@ -115,10 +116,10 @@ def _grouped(rows: Iterable[Mapping[str, str]], identity: Sequence[str], along: 
     return groups
 
 
-def _rank(group: _Group) -> tuple[float, bool]:
-    """How much a record is worth: the length of its run, then the paper's scale."""
+def _rank(group: _Group) -> tuple[tuple[int, float, str], float]:
+    """How much a record is worth: its scale, then the length of its run."""
     rows = group.values()
-    return max(_number(row.get("steps") or row.get("step")) for row in rows), any(row.get("scale") == "paper" for row in rows)
+    return max(size(row.get("scale", "")) for row in rows), max(_number(row.get("steps") or row.get("step")) for row in rows)
 
 
 def _number(cell: str | None) -> float:

@@ -24,6 +24,10 @@ class Artifact:
     metrics: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.arrays.values())
+
     def group(self, prefix: str) -> dict[str, np.ndarray]:
         """The arrays under `prefix/`, by the rest of their name."""
         start = f"{prefix}/"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.prune import keep_largest, shuffle_masks
+from nncompress.prune import density, keep_largest, overlap, overlap_by_chance, shuffle_masks
 from nncompress.types import Dataset, Distillation, Model, Training
 
 
@@ -74,6 +74,16 @@ class Fit(Stage):
         return max(0, self.last_step - self.begin_step)
 
 
+def expected_shares(mask: Stage | None) -> dict[str, float]:
+    """Parameter name -> share of its weights that `mask` keeps, from the recipe alone; 1 for parameters that are not named."""
+    if isinstance(mask, ShuffledMask):
+        return expected_shares(mask.mask)
+    if not isinstance(mask, PrunedMask):
+        return {}
+    before = expected_shares(mask.fit.mask)
+    return before | {name: before.get(name, 1.0) * (1 - fraction) for name, fraction in mask.fraction.items()}
+
+
 def fit_of(stage: Stage) -> Fit:
     """The fit that the stage is, or the last of those that it measures."""
     return next(s for s in reversed(ancestors([stage])) if isinstance(s, Fit))
@@ -125,6 +135,20 @@ class ShuffledMask(Stage):
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         return Artifact(pack("mask", shuffle_masks(given[self.mask].masks, self.seed)))
+
+
+@dataclass(frozen=True, eq=False)
+class MaskOverlap(Stage):
+    """How much two masks have in common. Metrics: `overlap`, the Jaccard index of the weights that they keep; `overlap_by_chance`, that of
+    random masks with their layer densities; `density` of the first."""
+
+    first: Stage
+    second: Stage
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        first, second = given[self.first].masks, given[self.second].masks
+        metrics = {"overlap": overlap(first, second), "overlap_by_chance": overlap_by_chance(first, second), "density": density(first)}
+        return Artifact({}, metrics)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,17 @@ from nncompress.models.registry import (
     multiply_accumulates,
     output_layer,
     parameter_names,
+    parameter_sizes,
 )
 
-__all__ = ["MODELS", "build", "convolutional", "initial_weights", "input_shape", "multiply_accumulates", "output_layer", "parameter_names"]
+__all__ = [
+    "MODELS",
+    "build",
+    "convolutional",
+    "initial_weights",
+    "input_shape",
+    "multiply_accumulates",
+    "output_layer",
+    "parameter_names",
+    "parameter_sizes",
+]

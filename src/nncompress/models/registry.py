@@ -73,6 +73,11 @@ def parameter_names(model: Model) -> list[str]:
     return [name for name, _ in _skeleton(model).named_parameters()]
 
 
+def parameter_sizes(model: Model) -> dict[str, int]:
+    """How many numbers each parameter holds."""
+    return {name: parameter.numel() for name, parameter in _skeleton(model).named_parameters()}
+
+
 def convolutional(model: Model) -> bool:
     """Whether the model has convolutions. On a CPU such nets train faster one by one than stacked, where convolutions become grouped ones."""
     return any(name.startswith("conv") for name in parameter_names(model))

@@ -23,6 +23,17 @@ def shuffle_masks(masks: MaskArrays, seed: int) -> dict[str, np.ndarray]:
     return {name: generator.permutation(masks[name].ravel()).reshape(masks[name].shape) for name in sorted(masks)}
 
 
+def overlap_by_chance(first: MaskArrays, second: MaskArrays) -> float:
+    """The Jaccard index that is to be expected of masks with the layer densities p and q of these at random places: of n weights n p q are in
+    both and n (p + q - p q) in either."""
+    both = either = 0.0
+    for name in first:
+        p, q = first[name].mean(), second[name].mean()
+        both += first[name].size * p * q
+        either += first[name].size * (p + q - p * q)
+    return both / either if either else 1.0
+
+
 def overlap(first: MaskArrays, second: MaskArrays) -> float:
     """Jaccard index of the kept weights, |A and B| / |A or B|, over all layers. Two random masks of density p overlap by p / (2 - p)."""
     both = sum(int((first[name] & second[name]).sum()) for name in first)

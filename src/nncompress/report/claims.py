@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
-from math import inf, nan, sqrt
+from math import exp, inf, log, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import pandas as pd
 from scipy.stats import t as student
 
 from nncompress.report.declare import Claim
-from nncompress.report.records import as_written, scale_of, tidy
+from nncompress.report.records import comparable, scale_of, tidy
 
 __all__ = ["COLUMNS", "VERDICTS", "Claim", "interval", "judge", "judge_all"]
 
-COLUMNS = ("claim", "statement", "paper", "ours", "n", "ci_low", "ci_high", "scale", "verdict", "low", "high", "unit")
+COLUMNS = ("claim", "statement", "kind", "paper", "ours", "n", "ci_low", "ci_high", "scale", "verdict", "low", "high", "unit", "mean")
+"""`mean`: which one `ours` is, arithmetic or geometric."""
 VERDICTS = ("reproduced", "not reproduced", "inconclusive")
 ROUNDING = 1e-9
 """A difference of two accuracies misses the bound it equals by about 1e-17."""
@@ -36,14 +37,15 @@ def judge(claim: Claim, records: pd.DataFrame) -> dict[str, Any]:
     """One line of `claims/<experiment>.csv`, in the columns `COLUMNS`; numbers as stored, that is accuracies as fractions.
 
     The verdict is 'reproduced' if the 95 % interval lies in [low, high], 'not reproduced' if it lies wholly outside, else 'inconclusive';
-    so it is with fewer than `minimum_seeds` seeds that have a finite value. Rows of a sweep (`variant` not empty) do not count.
+    so it is with fewer than `minimum_seeds` seeds that have a finite value. Rows of a sweep (`variant` not empty) and of a smaller scale than
+    the largest do not count.
     """
-    return _judge(claim, as_written(tidy(records)))
+    return _judge(claim, comparable(tidy(records)))
 
 
 def judge_all(claims: Sequence[Claim], records: pd.DataFrame) -> pd.DataFrame:
     """The verdicts on all claims about the models in `records`, in their order."""
-    rows = as_written(tidy(records))
+    rows = comparable(tidy(records))
     models = set(rows["model"])
     return pd.DataFrame(
         [_judge(claim, rows) for claim in claims if not claim.models or any(_matches(claim, model) for model in models)],
@@ -54,11 +56,12 @@ def judge_all(claims: Sequence[Claim], records: pd.DataFrame) -> pd.DataFrame:
 def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
     if claim.models:
         rows = rows[rows["model"].isin([model for model in set(rows["model"]) if _matches(claim, model)])]
-    # Rows of a shortened run may stand beside those of a longer one that is not done yet: they are not compared with each other.
-    length = rows["steps"].fillna(0) + rows["rewind_step"].fillna(0)
-    rows = rows[length.isna() | (length == length.max()) | (rows["arm"] == "instability")]
     values = pd.to_numeric(claim.statistic(rows), errors="coerce").astype(float).replace([inf, -inf], nan).dropna().to_list()
-    ci_low, ci_high = interval(values)
+    if claim.geometric:
+        values = [log(value) for value in values if value > 0]
+    ours, (ci_low, ci_high) = float(np.mean(values)) if values else nan, interval(values)
+    if claim.geometric:
+        ours, ci_low, ci_high = exp(ours), exp(ci_low), exp(ci_high)
     if len(values) < max(2, claim.minimum_seeds):
         verdict = "inconclusive"
     elif claim.low - ROUNDING <= ci_low and ci_high <= claim.high + ROUNDING:
@@ -67,10 +70,10 @@ def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
         verdict = "not reproduced"
     else:
         verdict = "inconclusive"
-    ours = float(np.mean(values)) if values else nan
     return {
         "claim": claim.id,
         "statement": claim.statement,
+        "kind": claim.kind,
         "paper": nan if claim.paper is None else claim.paper,
         "ours": ours,
         "n": len(values),
@@ -81,6 +84,7 @@ def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
         "low": claim.low,
         "high": claim.high,
         "unit": claim.unit,
+        "mean": "geometric" if claim.geometric else "arithmetic",
     }
 
 

@@ -14,15 +14,18 @@ Unit: TypeAlias = Literal["", "%", "pp", "×", "steps"]
 """How a number is shown: `%` and `pp` (percentage points) are stored as fractions, `×` as a plain ratio."""
 Where: TypeAlias = Mapping[str, tuple[Any, ...]]
 """Column -> the values that count."""
+Kind: TypeAlias = Literal["paper", "transferred", "ours"]
+"""Whose claim it is: the recipe's paper's; another paper's, mostly about other nets, tried here on this one; this project's."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper that records can bear out or not.
+    """A sentence that records can bear out or not.
 
-    `statistic` maps the records (one row per arm, round and seed, none of a sweep) to one value per seed, NaN or no entry where the
-    records do not hold it. The claim holds where the statistic's mean lies in [`low`, `high`]. `paper`: the published value. `models`:
-    name patterns (`conv_*`) of the models that the claim speaks of, empty for all.
+    `statistic` maps the records (one row per arm, round and seed, all of one scale, none of a sweep) to one value per seed, NaN or no entry
+    where the records do not hold it. The claim holds where the statistic's mean lies in [`low`, `high`]. `paper`: the published value.
+    `models`: name patterns (`conv_*`) of the models that the claim speaks of, empty for all. `geometric`: the values are ratios, so that
+    mean and interval are taken of their logarithms and turned back; a value that is not positive counts as missing. `kind`: whose claim.
     """
 
     id: str
@@ -34,6 +37,8 @@ class Claim:
     minimum_seeds: int = 3
     unit: Unit = ""
     models: tuple[str, ...] = ()
+    geometric: bool = False
+    kind: Kind = "paper"
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class Published:
 class Panel:
     """One set of axes: `metric` on y. `where`: the rows that count here. `reference`: a horizontal line, with its label.
 
-    `zoom`: leave out the lowest tenth of the values, so that a curve's steep beginning does not press the rest flat.
+    `zoom`: leave out values far below the others, so that a curve's steep beginning does not press the rest flat; where a line's mean lies
+    below the frame a triangle at the lower edge says so.
     """
 
     metric: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from io import BytesIO
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from nncompress.report.declare import Lines, Panel
-from nncompress.report.records import as_written, chosen, nearest, scale_of
+from nncompress.report.files import write
+from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
 __all__ = ["Lines", "Panel", "draw", "save"]
@@ -41,12 +44,13 @@ STYLE: dict[Any, Any] = {
 }
 FEWEST_POINTS = 10
 """A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
+BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
 def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | None:
     """Draw a declared figure from tidied records (or curves); None if there is nothing to draw."""
-    records = as_written(records)
+    records = comparable(records)
     rows = chosen(records if lines.source == "records" else curves, lines.where)
     if lines.derive is not None and len(rows):
         rows = lines.derive(rows)
@@ -66,13 +70,16 @@ def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | 
         figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
         styles = _styles(lines, rows)
         seeds: list[float] = []
-        heights: list[float] = []
+        points: list[pd.DataFrame] = []
+        fixed: list[float] = []
         alike = len({panel.metric for panel in panels}) == 1
         for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels), sharey=alike)), panels, strict=True):
-            seen = _draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles, records)
-            seeds += seen["count"].to_list()
-            heights = heights * alike + seen["mean"].to_list()
-            _limit(axes, panel, heights)
+            points.append(_draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles))
+            fixed = fixed * alike + _draw_horizontals(axes, lines, panel, records)
+            seeds += points[-1]["count"].to_list()
+            _limit(axes, panel, pd.concat(points if alike else points[-1:])["mean"].to_list(), fixed)
+        for axes, seen in zip(figure.axes, points, strict=True):  # panels may share their range, which is known only now
+            _mark_below(axes, seen)
         handles: dict[str, Any] = {}
         for axes in figure.axes:
             handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
@@ -85,13 +92,14 @@ def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | 
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write `<stem>.png` and `<stem>.svg`, without dates."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    """Write `<stem>.png` and `<stem>.svg`, without dates, each whole or not at all."""
+    paths = []
     with _style():
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.set_layout_engine("none")  # the places found for the first file stand
-        figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
+        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            content = BytesIO()
+            figure.savefig(content, format=kind, metadata=metadata)
+            figure.set_layout_engine("none")  # the places found for the first file stand
+            paths.append(write(stem.with_name(f"{stem.name}.{kind}"), content.getvalue()))
     return paths
 
 
@@ -100,12 +108,10 @@ def _style() -> AbstractContextManager[None]:
     return matplotlib.rc_context({**{name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}, **STYLE})
 
 
-def _draw_panel(
-    axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]], records: pd.DataFrame
-) -> pd.DataFrame:
-    """Draw the panel's lines. Returns mean and count of all their points, in the panel's unit."""
-    factor = 100 if panel.unit in ("%", "pp") else 1
-    drawn = [pd.DataFrame(columns=["mean", "count"], dtype=float)]
+def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]]) -> pd.DataFrame:
+    """Draw the panel's lines. Returns `mean`, `count`, `colour` of all their points by x, in the panel's unit."""
+    factor = _factor(panel)
+    drawn = [pd.DataFrame(columns=["mean", "count", "colour"]).astype({"mean": float, "count": float})]
     for name, style in styles.items():
         mine = rows[(rows[lines.series] == name) & rows[panel.metric].notna()]
         over = (mine.groupby([x, "seed"])[panel.metric].mean() * factor).groupby(x).agg(["mean", "std", "min", "max", "count"])
@@ -117,12 +123,7 @@ def _draw_panel(
         axes.plot(over.index, over["mean"], label=label, **style)
         low, high = (over["mean"] - over["std"], over["mean"] + over["std"]) if lines.band == "std" else (over["min"], over["max"])
         axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)
-        drawn.append(over[["mean", "count"]])
-    base = chosen(records, lines.baseline)[panel.metric].mean() * factor if lines.baseline and panel.metric in records else np.nan
-    if np.isfinite(base):
-        axes.axhline(base, color="#444444", linestyle=":", linewidth=1.0, label=lines.baseline_label, zorder=1)
-    if panel.reference is not None:
-        axes.axhline(panel.reference[0] * factor, color="#444444", linestyle="--", linewidth=1.0, label=panel.reference[1], zorder=1)
+        drawn.append(over[["mean", "count"]].assign(colour=[style["color"]] * len(over)))
     if x == "level":
         _density_axis(axes, rows["level"])
     else:
@@ -136,15 +137,47 @@ def _draw_panel(
     return pd.concat([frame for frame in drawn if len(frame)] or drawn)
 
 
-def _limit(axes: Axes, panel: Panel, heights: list[float]) -> None:
-    """The y range: from zero for steps and differences, without the lowest tenth of the points where the panel zooms."""
+def _draw_horizontals(axes: Axes, lines: Lines, panel: Panel, records: pd.DataFrame) -> list[float]:
+    """Draw the baseline and the panel's reference. Returns: their heights, in the panel's unit."""
+    base = chosen(records, lines.baseline)[panel.metric].mean() if lines.baseline and panel.metric in records else np.nan
+    found = [(base, ":", lines.baseline_label)] if np.isfinite(base) else []
+    found += [(panel.reference[0], "--", panel.reference[1])] if panel.reference is not None else []
+    for height, style, label in found:
+        axes.axhline(height * _factor(panel), color="#444444", linestyle=style, linewidth=1.0, label=label, zorder=1)
+    return [height * _factor(panel) for height, _, _ in found]
+
+
+def _factor(panel: Panel) -> int:
+    return 100 if panel.unit in ("%", "pp") else 1
+
+
+def _limit(axes: Axes, panel: Panel, heights: list[float], fixed: list[float]) -> None:
+    """The y range: from zero for steps and differences; where the panel zooms, down to the lowest point that is no outlier, if that at
+    least halves the range.
+
+    An outlier lies more than one and a half interquartile ranges below the lower quartile. `fixed`: heights that are always in the range.
+    """
     if not heights:
         return
     if panel.unit in ("steps", "pp"):
         axes.set_ylim(bottom=0 if min(heights) >= 0 else None)
     if panel.zoom:
-        floor, top = float(np.quantile(heights, 0.1)), max(heights)
+        lower, upper = np.quantile(heights, [0.25, 0.75])
+        fence = lower - 1.5 * (upper - lower) if upper > lower else -inf
+        lowest, floor, top = min(heights + fixed), min([height for height in heights if height >= fence] + fixed), max(heights + fixed)
+        floor = floor if top - lowest > 2 * (top - floor) else lowest
         axes.set_ylim(floor - 0.15 * (top - floor) - 1e-6, top + 0.12 * (top - floor) + 1e-6)
+
+
+def _mark_below(axes: Axes, points: pd.DataFrame) -> None:
+    """A triangle at the lower edge at each x where a line's mean lies below the frame, line upon line, and what it means under the axis."""
+    below = points[points["mean"] < axes.get_ylim()[0]]
+    for place, (colour, mine) in enumerate(below.groupby("colour", sort=False)):
+        height = np.full(len(mine), 0.015 + 0.025 * place)
+        style: dict[str, Any] = {"color": colour, "marker": "v", "linestyle": "none", "markersize": 3.5, "markeredgewidth": 0}
+        axes.plot(mine.index, height, transform=axes.get_xaxis_transform(), label="_below", clip_on=False, zorder=4, **style)
+    if len(below):
+        axes.set_xlabel(f"{axes.get_xlabel()} ({BELOW})")
 
 
 def _density_axis(axes: Axes, levels: pd.Series) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from nncompress.errors import UserError
 from nncompress.report.declare import Where
+from nncompress.scales import size
 
-WORDS = ("experiment", "scale", "dataset", "model", "variant", "arm", "precision", "key", "device")
-NUMBERS = (
+SAME = ("experiment", "dataset", "model", "variant", "arm", "round", "rewind_step", "seed")
+"""Columns by which a learning curve finds its record: those that the lab knows the records of all recipes by."""
+WORDS = ("experiment", "scale", "dataset", "model", "variant", "arm", "precision", "key", "device", "commit")
+NUMBERS = (  # what the lab and its stages record; a file lacks those that none of its arms has, and what is declared asks for them all the same
     "round", "rewind_step", "seed", "density", "steps", "validation_loss", "validation_accuracy", "train_loss", "train_accuracy",
     "test_loss", "test_accuracy", "early_stop_step", "early_stop_validation_loss", "early_stop_loss", "early_stop_accuracy", "instability",
-    "train_instability", "train_flops", "total_flops", "seconds", "total_seconds",
+    "train_instability", "overlap", "overlap_by_chance", "train_flops", "total_flops", "seconds", "total_seconds",
 )  # fmt: skip
 
 
@@ -23,12 +27,16 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
     `level` is added: the mean density of the rows of one round, so that arms that differ by a few weights share a place on the axis.
     """
     records = records.reindex(columns=[*records.columns, *(c for c in (*WORDS, *NUMBERS) if c not in records.columns)])
-    for column in WORDS:
-        records[column] = records[column].astype(object).where(records[column].notna(), "").astype(str)
-    for column in {*NUMBERS, *(c for c in records.columns if c.startswith("density_"))}:
-        records[column] = pd.to_numeric(records[column], errors="coerce").astype(float)
-    per_round = records.groupby(["model", "variant", "round"])["density"].transform("mean") if len(records) else records["density"]
+    records = _typed(records)
+    per_round = records.groupby(["model", "scale", "variant", "round"])["density"].transform("mean") if len(records) else records["density"]
     return records.assign(level=per_round.where(per_round.notna(), records["density"]))
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The standard columns that there are as text and as floats."""
+    words = {c: frame[c].astype(object).where(frame[c].notna(), "").astype(str) for c in WORDS if c in frame}
+    numbers = [c for c in frame if c in NUMBERS or str(c).startswith("density_")]
+    return frame.assign(**words, **{str(c): pd.to_numeric(frame[c], errors="coerce").astype(float) for c in numbers})
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -49,20 +57,43 @@ def read_records(results: Path, experiment: str) -> pd.DataFrame:
     return tidy(read_table(results / "records" / f"{experiment}.csv"))
 
 
-def read_curves(results: Path, experiment: str, records: pd.DataFrame) -> pd.DataFrame:
-    """`curves/<experiment>.csv` with the density `level` of the records they belong to."""
-    curves = read_table(results / "curves" / f"{experiment}.csv")
-    if curves.empty or not {"arm", "round", "seed"} <= set(curves):
+def read_curves(results: Path, experiment: str, records: pd.DataFrame, identity: Sequence[str] = ()) -> pd.DataFrame:
+    """The learning curves `curves/<experiment>.csv` of the comparable rows of `records`, each point with the density `level` of its record.
+
+    `identity`: further columns that tell the recipe's records apart.
+    """
+    curves = _typed(read_table(results / "curves" / f"{experiment}.csv"))
+    same = [column for column in (*SAME, *identity) if column in curves and column in records]
+    if curves.empty or not {"arm", "seed"} <= set(same):
         return pd.DataFrame(columns=["arm", "round", "seed", "level"])
-    if "variant" in curves:
-        curves = curves[curves["variant"].isna() | (curves["variant"] == "")]
-    levels = as_written(records).groupby("round")["level"].mean()
-    return curves.assign(level=curves["round"].map(levels))
+    return curves.merge(comparable(records).drop_duplicates(same)[[*same, "level"]], on=same)
 
 
-def as_written(records: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the experiment as written: none of a sweep's."""
-    return records[records["variant"] == ""]
+def comparable(records: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may stand beside each other: those of one variant, and of these the rows of the largest scale.
+
+    Sweeps' rows are left out, unless the records are all of one variant (`of_variant`). A run shrunk to a budget may have trained for fewer
+    steps, and a longer run overwrites its rows only as it goes on; so a file holds both until the longer run is done.
+    """
+    records = _of_one_variant(records)
+    return records[records["scale"] == max(records["scale"], key=size, default="")]
+
+
+def left_out(records: pd.DataFrame) -> str:
+    """'12 rows at 20min': what of the experiment as written is not `comparable`, by scale; '' where nothing is left out."""
+    records = _of_one_variant(records)
+    counts = records["scale"].value_counts().drop(comparable(records)["scale"].unique())
+    rows = [f"{counts[scale]} row{'s' * bool(counts[scale] > 1)} at {scale or 'an unknown scale'}" for scale in sorted(counts.index, key=size)]
+    return ", ".join(reversed(rows))
+
+
+def of_variant(records: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """The rows of the experiment as written (''), or of one point of a sweep."""
+    return records[records["variant"] == variant]
+
+
+def _of_one_variant(records: pd.DataFrame) -> pd.DataFrame:
+    return records if records["variant"].nunique() == 1 else of_variant(records, "")
 
 
 def chosen(records: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -73,8 +104,8 @@ def chosen(records: pd.DataFrame, where: Where) -> pd.DataFrame:
 
 
 def scale_of(records: pd.DataFrame) -> str:
-    """The scale of the records, joined where they hold several."""
-    return " + ".join(sorted(set(records["scale"]) - {""})) or "unknown"
+    """The scale of the records, joined where they hold several: comparable ones do not."""
+    return " + ".join(sorted(set(records["scale"]) - {""}, key=size, reverse=True)) or "unknown"
 
 
 def nearest(values: list[float], wanted: tuple[float, ...]) -> list[float]:

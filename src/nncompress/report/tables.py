@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nncompress.report.declare import Published, Table
-from nncompress.report.records import as_written, chosen, nearest, scale_of
+from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, number, percent, span, spoken, with_unit
 
 __all__ = ["CSV_COLUMNS", "Laid", "Published", "Table", "lay", "ledger", "markdown", "text"]
@@ -32,7 +32,7 @@ class Laid:
 
 def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) -> Laid | None:
     """Fill a declared table from tidied records and the published values; None if the records hold nothing for it."""
-    records = as_written(records)
+    records = comparable(records)
     if isinstance(table, Published):
         return _beside_paper(table, records, paper)
     records = chosen(records, table.where)
@@ -75,7 +75,7 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
 
 def ledger(records: pd.DataFrame) -> Laid | None:
     """What the results cost, by arm: training FLOPs and seconds of its own fits, and of its dearest row with all that the row stands on."""
-    records = as_written(records)
+    records = comparable(records)
     records = records[records["train_flops"].notna() | records["seconds"].notna()]
     if records.empty:
         return None
@@ -94,8 +94,8 @@ def ledger(records: pd.DataFrame) -> Laid | None:
         "Compute",
         head,
         rows,
-        f"On {devices}; scale: {scale_of(records)}. Fits that no row shows (weights to rewind to, second runs of the instability "
-        "test) count only in the totals of the rows that stand on them.",
+        f"On {devices}; scale: {scale_of(records)}. Fits that no row shows count only in the totals of the rows that stand on them. Hours are "
+        "wall time, which includes other work on the machine.",
         _cells(cells),
     )
 

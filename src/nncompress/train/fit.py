@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from nncompress.data import splits
 from nncompress.distill import Distill
@@ -178,7 +179,11 @@ def trainer(runtime: Runtime, callbacks: list[pl.Callback]) -> pl.Trainer:
         "log_every_n_steps": 1_000_000,
         "use_distributed_sampler": False,
     }
-    return pl.Trainer(**{**settings, **runtime.trainer})
+    try:
+        return pl.Trainer(**{**settings, **runtime.trainer})
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+        given = " ".join(f"trainer.{name}={value}" for name, value in runtime.trainer.items())
+        raise UserError(f"Lightning refuses {given or 'its settings'}: {str(error).splitlines()[0]}") from error
 
 
 def measure(made: Learner, task: Task) -> list[Trained]:
@@ -193,15 +198,18 @@ def measure(made: Learner, task: Task) -> list[Trained]:
     weights = constraint.layout.unflatten(constraint.dense(constraint.latent))
     at_best = made.at(made.best, lambda: made.evaluate(data.test_x, data.test_y))
     steps = task.last_step - task.first_step
-    # Forward 2 per multiply-accumulate, backward twice that (the usual convention; the first layer's input needs no gradient).
+    # Two operations per multiply-accumulate forward, twice that backward, as is usual: it counts a dense net, the gradient of the input that
+    # nobody needs, and no evaluation.
     flops = 6.0 * multiply_accumulates(task.model) * task.training.batch_size * steps
     seconds = (made.seconds + time.perf_counter() - began) / len(made.seeds)
     trained = []
     for r in range(len(made.seeds)):
+        if not all(np.isfinite(array).all() for array in weights[r].values()):  # the last update is in no loss of the training
+            made.stop_diverged(r, "the weights are not finite")
         metrics = {"steps": steps, "train_flops": flops}
         for split, (loss, accuracy) in ends.items():
             metrics |= {f"{split}_loss": loss[r], f"{split}_accuracy": accuracy[r]}
-        metrics |= {"early_stop_step": made.best_step[r], "early_stop_validation_loss": made.best_loss[r]}
+        metrics |= {"early_stop_step": made.best_step[r]} | ({"early_stop_validation_loss": made.best_loss[r]} if made.curve else {})
         metrics |= {"early_stop_loss": at_best[0][r], "early_stop_accuracy": at_best[1][r]}
         curves = {
             "step": np.array([step for step, _, _ in made.curve], np.int32),

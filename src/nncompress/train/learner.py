@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -182,6 +182,9 @@ class Learner(pl.LightningModule):
         self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device, self.teachers)
         self.validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
 
+    def on_fit_end(self) -> None:
+        del self.feed  # Trainer and module hold one another, so that what they hold may stay in memory long after the fit
+
     def training_step(self, block: tuple[int, int], _: int) -> None:
         first, last = block
         optimizer = self.trainer.optimizers[0]
@@ -205,7 +208,7 @@ class Learner(pl.LightningModule):
             self.constraint.push()
             total += loss
         self.step = last
-        self._stop_if_diverged(total, last)
+        self._stop_if_diverged(total)
         if len(self.validation[1]):
             self._early_stop(*self.evaluate(*self.validation))
 
@@ -219,11 +222,15 @@ class Learner(pl.LightningModule):
             better = torch.tensor(improved, device=self.device)[self.constraint.owner]
             self.best = torch.where(better, self.constraint.latent.detach(), self.best)
 
-    def _stop_if_diverged(self, total: Tensor, step: int) -> None:
-        for label, value in zip(self.labels, total.tolist(), strict=True):
+    def _stop_if_diverged(self, total: Tensor) -> None:
+        for r, value in enumerate(total.tolist()):
             if not math.isfinite(value):
-                rate = learning_rate_at(self.training_spec, step - 1)
-                raise UserError(f"{label}: the loss is {value} by step {step} at learning rate {rate:g}; lower training.learning_rate")
+                self.stop_diverged(r, f"the loss is {value}")
+
+    def stop_diverged(self, replicate: int, what: str) -> NoReturn:
+        """Raises: UserError that names the replicate, the step and the learning rate."""
+        rate = learning_rate_at(self.training_spec, max(0, self.step - 1))
+        raise UserError(f"{self.labels[replicate]}: {what} by step {self.step} at learning rate {rate:g}; lower training.learning_rate")
 
     @torch.no_grad()
     def _bound_norms(self, bound: float) -> None:
@@ -287,12 +294,3 @@ class Learner(pl.LightningModule):
             moments = {name: value.to(self.device) for name, value in self._moments.items()}
             self.trainer.optimizers[0].state[self.constraint.latent] = {"step": taken, **moments}
             self._moments = {}
-
-    _PROGRESS = ("step", "seconds", "curve", "best_loss", "best_step")
-
-    def get_extra_state(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._PROGRESS}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)

@@ -56,7 +56,7 @@ def message(name, folder):
 @pytest.mark.parametrize("name", ["grey", "colour"])
 def test_an_npz_is_read_whole_with_channels_first(shapes, tmp_path, name):
     written = write(tmp_path, name)
-    arrays, classes, source = read(name, tmp_path)
+    arrays, classes, source, _ = read(name, tmp_path)
     first = written["train_x"][:, None] if name == "grey" else written["train_x"].transpose(0, 3, 1, 2)
     assert arrays.train_x.shape == (60, *DATASETS[name].shape) and arrays.train_x.dtype == np.uint8
     assert arrays.train_y.dtype == np.int64 and classes == 10 and source.endswith(f"{name}.npz")
@@ -68,10 +68,10 @@ def test_the_order_of_the_file_does_not_matter(shapes, tmp_path):
     written = write(tmp_path, "colour")
     written["train_x"][7] = written["train_x"][8]  # the same picture under two labels
     np.savez(tmp_path / "colour.npz", **written)
-    arrays, _, _ = read("colour", tmp_path)
+    arrays, *_ = read("colour", tmp_path)
     order = np.random.default_rng(1).permutation(60)
     np.savez(tmp_path / "colour.npz", **{**written, "train_x": written["train_x"][order], "train_y": written["train_y"][order]})
-    shuffled, _, _ = read("colour", tmp_path)
+    shuffled, *_ = read("colour", tmp_path)
     assert fingerprint(arrays) == fingerprint(shuffled)
     assert all(np.array_equal(a, b) for a, b in zip(arrays, shuffled, strict=True))
 
@@ -169,9 +169,9 @@ def test_files_that_are_there_are_used_without_asking_the_network(tmp_path, monk
         return Arrays(images["train"], arrays["train_y"].astype(np.int64), images["test"], arrays["test_y"].astype(np.int64))
 
     monkeypatch.setitem(DATASETS, "colour", replace(COLOUR, torchvision=files))
-    from_torchvision, _, _ = read("colour", tmp_path)
+    from_torchvision, *_ = read("colour", tmp_path)
     write(tmp_path, "colour")
-    from_npz, _, source = read("colour", tmp_path)
+    from_npz, _, source, _ = read("colour", tmp_path)
     assert source.endswith(".npz") and fingerprint(from_torchvision) == fingerprint(from_npz)
 
 
@@ -182,10 +182,10 @@ def shrink(monkeypatch, name, shape, train, test):
 
 def same_as_npz(tmp_path, name, written):
     """What was read from torchvision's files equals what is read from an .npz of the same examples."""
-    before, _, source = read(name, tmp_path)
+    before, _, source, _ = read(name, tmp_path)
     assert source.startswith("torchvision")
     np.savez(tmp_path / f"{name}.npz", **written)
-    after, _, _ = read(name, tmp_path)
+    after, *_ = read(name, tmp_path)
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 

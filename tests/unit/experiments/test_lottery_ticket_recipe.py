@@ -44,6 +44,9 @@ def test_the_paper_s_scale_has_every_arm_round_and_seed() -> None:
         "fine_tuning": controls * rounds,
         "float32": controls * (rounds + 1),
         "instability": controls * 3,
+        "overlap_of_seeds": controls * rounds,
+        "overlap_with_one_shot": controls * (rounds - 1),
+        "overlap_with_float32": controls * rounds,
     }
     assert set(PAPER.arms) == set(ARMS)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,14 @@ from nncompress.lab import experiment as experiment_module
 from nncompress.lab import records
 from nncompress.lab.experiment import Experiment, Stopwatch, plan, preflight, thinned, within
 from nncompress.lab.lab import Lab, Settings
+from nncompress.lab.row import Row
 from nncompress.lab.stage import Stage, ancestors
-from nncompress.lab.stages import Fit
+from nncompress.lab.stages import Fit, InitialWeights
 from nncompress.train import fit as fit_module
 from nncompress.types import Dataset, Model
 from tests.unit.lab import tiny
 
-ALL = [*lottery_ticket.ARMS]
+ALL = [arm for arm in lottery_ticket.ARMS if arm != "overlap"]  # which trains nothing of its own
 
 
 @pytest.fixture
@@ -101,6 +104,26 @@ def test_a_plan_is_about_right_on_time(tmp_path: Path) -> None:
         if 0.5 < ratios[-1] < 2:
             return
     raise AssertionError(f"planned / taken: {ratios}")
+
+
+def test_a_plan_of_pruned_nets_counts_them_by_their_density(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step takes 1 s dense and 0.1 s with a tenth of the weights: with 40 % of them 0.4 s."""
+    monkeypatch.setattr(Stopwatch, "_measured", lambda self, fit, density: density)
+    made = tiny.experiment(rounds=2, arms=["winning_ticket"], seeds=[0], prune_fraction={"fc1": 0.5, "fc2": 0.5, "fc3": 0.5})
+    fits = {row.columns["round"]: row.stage for row in made.rows()}
+    watch = Stopwatch(Lab(settings))
+    assert [watch.seconds([fits[round_]]) for round_ in (0, 1, 2)] == pytest.approx([12 * 1.0, 12 * 0.5, 12 * 0.25])
+
+
+def test_lightnings_refusal_is_one_line(settings: Settings) -> None:
+    with pytest.raises(UserError, match=r"Lightning refuses trainer\.strategy=fooo: .*fooo"):
+        tiny.run(tiny.experiment(), replace(settings, trainer={"strategy": "fooo"}))
+
+
+def test_a_recipe_that_cannot_be_made_smaller_says_so(settings: Settings, a_second_a_step: None) -> None:
+    recipe = SimpleNamespace(rows=lottery_ticket.rows)
+    with pytest.raises(UserError, match="minutes = 1: tiny cannot be made smaller"):
+        within(replace(tiny.experiment(), recipe=recipe), settings, 1)  # type: ignore[arg-type]
 
 
 # -- budgets -------------------------------------------------------------------------------------------------------------------------------
@@ -252,3 +275,21 @@ def test_a_long_curve_is_kept_whole_where_it_bends_and_then_thinned() -> None:
     assert len(found["validation_loss"]) == len(found["step"])
     short = {"step": np.arange(50)}
     assert thinned(short)["step"].tolist() == list(range(50))
+
+
+def test_rows_of_a_recipe_with_columns_of_its_own_do_not_overwrite_one_another(settings: Settings) -> None:
+    """A sweep over learning rates within a recipe: the column `rate` tells its rows apart, in the records and in the curves."""
+
+    def rows(cfg: lottery_ticket.Config) -> Iterator[Row]:
+        for rate in (0.01, 0.02):
+            fit = Fit(cfg.model, cfg.dataset, replace(cfg.training, learning_rate=rate), InitialWeights(cfg.model, 0), 0)
+            yield Row(fit, {"arm": "plain", "seed": 0, "rate": rate}, keep_curves=True)
+
+    undeclared = replace(tiny.experiment(), recipe=SimpleNamespace(rows=rows, __file__=lottery_ticket.__file__))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"column 'rate' of row 'plain seed=0 rate=0\.01' identifies no record"):
+        undeclared.rows()
+    made = replace(undeclared, recipe=SimpleNamespace(rows=rows, IDENTITY=("rate",), __file__=lottery_ticket.__file__))  # type: ignore[arg-type]
+    found = tiny.run(made, settings)
+    assert sorted(found["rate"]) == [0.01, 0.02] and found["validation_loss"].nunique() == 2
+    curves = records.read(settings.results / "curves" / "tiny.csv")
+    assert len(curves) == 2 * 2 and curves.groupby("rate")["step"].count().tolist() == [2, 2]

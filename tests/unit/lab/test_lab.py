@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from nncompress.errors import UserError
+from nncompress.lab import records
 from nncompress.lab import store as store_module
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.stage import Stage, ancestors
@@ -43,7 +44,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def assert_close(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    """Equal in what is counted, near in what is measured: twelve steps of float32, the sums taken in another order."""
+    """Equal in what is counted, near in what is measured: a few steps of float32, the sums taken in another order."""
     pd.testing.assert_frame_equal(tiny.without_chance(first), tiny.without_chance(second), rtol=0, atol=0.005)
 
 
@@ -180,8 +181,8 @@ def test_of_two_processes_that_want_the_same_stage_one_trains_it_and_the_other_w
     labels = [label for note in notes if note.exists() for label in note.read_text().splitlines()]
     assert sorted(labels) == sorted(row.label for row in tiny.experiment().rows())
     alone = tiny.run(tiny.experiment({"steps": 60}), tiny.settings(tmp_path / "alone"))
-    together = tiny.run(tiny.experiment({"steps": 60}), tiny.settings(tmp_path))
-    assert list(together["key"]) == list(alone["key"])
+    together = records.read(tmp_path / "records" / "tiny.csv")
+    assert_close(together, alone)  # not exactly: who comes later may find some seeds stored, and stack the others
 
 
 # -- faults --------------------------------------------------------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from nncompress.errors import UserError
-from nncompress.lab.loggers import CsvLogger, NoLogger, RunLogger, build
+from nncompress.lab.loggers import CsvLogger, NoLogger, RunLogger, WandbLogger, build
 
 CURVE = {"step": np.arange(0, 400, 2), "validation_loss": np.linspace(1, 0, 200)}
 
@@ -65,6 +66,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatc
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
+    monkeypatch.setattr(WandbLogger, "server_failed", False)
     return monkeypatch
 
 
@@ -109,11 +111,55 @@ def test_an_unreachable_server_neither_stops_nor_holds_up_a_run(
 ) -> None:
     no_key.setenv("WANDB_API_KEY", "a" * 40)
     no_key.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    logger: Any = build({"name": "wandb", "init_timeout": 2}, tmp_path / "logs")
-    assert logger.mode == "online"
-    tell(logger, tmp_path)
+    for _ in range(2):  # two points of a sweep
+        logger: Any = build({"name": "wandb", "timeout": 2}, tmp_path / "logs")
+        assert logger.mode == "online"
+        tell(logger, tmp_path)
     assert len([line for line in capfd.readouterr().err.splitlines() if "going on offline" in line]) == 1
-    assert len(offline_runs(tmp_path / "logs")) == 1
+    assert len(offline_runs(tmp_path / "logs")) == 2
+
+
+class Server:
+    """Stands for `wandb.init`, notes what it is asked. `fails`: when an online run fails, at its 'start' or its 'end'."""
+
+    def __init__(self, fails: str) -> None:
+        self.fails = fails
+        self.asked: list[str] = []
+        self.settings: list[Any] = []
+
+    def __call__(self, *, mode: str, settings: Any, **_: Any) -> MagicMock:
+        self.asked.append(mode)
+        self.settings.append(settings)
+        failure = TimeoutError("no answer") if mode == "online" else None
+        if failure and self.fails == "start":
+            raise failure
+        return MagicMock(**{"finish.side_effect": failure if self.fails == "end" else None})
+
+
+@pytest.mark.parametrize(
+    ("fails", "consequence"),
+    [("start", "going on offline (`wandb sync` uploads the run later)"), ("end", "`wandb sync` uploads the rest later")],
+)
+def test_a_server_that_failed_is_not_asked_again_by_this_process(
+    fails: str, consequence: str, no_key: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server(fails)
+    no_key.setattr("wandb.init", server)
+    for point in range(3):
+        logger = build({"name": "wandb", "mode": "online"}, tmp_path)
+        logger.start("x", {})
+        logger.row({"arm": "winning_ticket", "seed": point, "validation_accuracy": 0.5})
+        logger.finish()
+    assert server.asked == ["online"] + ["offline"] * (3 if fails == "start" else 2)
+    assert capsys.readouterr().err == f"wandb: no answer; {consequence}\n"
+
+
+def test_a_run_waits_for_the_server_no_longer_at_its_end_than_at_its_start(no_key: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server = Server(fails="never")
+    no_key.setattr("wandb.init", server)
+    build({"name": "wandb", "mode": "online", "timeout": 3}, tmp_path).start("x", {})
+    [settings] = server.settings
+    assert (settings.init_timeout, settings.finish_timeout) == (3, 3)
 
 
 def test_whatever_wandb_raises_is_said_once_and_the_run_goes_on(

@@ -65,7 +65,10 @@ def test_the_scale_is_not_identity(path: Path) -> None:
         ({"steps": 50_000}, {"steps": 2000, "scale": "quick"}, False),
         ({"steps": 50_000, "scale": "quick"}, {"steps": 50_000, "scale": "paper"}, True),
         ({"steps": 50_000, "scale": "paper"}, {"steps": 50_000, "scale": "quick"}, False),
-        ({"steps": 9000, "scale": "paper"}, {"steps": 10_000, "scale": "quick"}, True),  # by number, not by text
+        ({"steps": 9000, "scale": "paper"}, {"steps": 10_000, "scale": "quick"}, False),
+        ({"steps": 9000, "scale": "quick"}, {"steps": 10_000, "scale": "quick"}, True),  # by number, not by text
+        ({"steps": 50_000, "scale": "9min"}, {"steps": 40_000, "scale": "10min"}, True),  # likewise
+        ({"steps": 50_000, "scale": "60min"}, {"steps": 2000, "scale": "smoke"}, True),
         ({}, {}, True),
         ({"steps": None}, {"steps": 1}, True),
         ({"steps": 1}, {"steps": None}, False),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
-from nncompress.lab.stages import Fit, InitialWeights, Interpolation, Logits, PrunedMask, ShuffledMask
+from nncompress.lab.stages import Fit, InitialWeights, Interpolation, Logits, MaskOverlap, PrunedMask, ShuffledMask
 from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
 MODEL = Model("lenet_300_100")
@@ -34,6 +34,8 @@ class Node(Stage):
         (ShuffledMask(MASK, seed=5), "c14b4f7d84443b938a33882b95c0646d"),
         (MASKED, "a36dcf6cba0f4a00904e15b9134eb544"),
         (Interpolation(FIT, replace(FIT, seed=1)), "6ebffbc32ca7ac7aed56842e27706b7f"),
+        (MaskOverlap(MASK, ShuffledMask(MASK, seed=5)), "2c520745b1e680b1bd1cad38252d286f"),
+        (Logits((FIT,), FIT.dataset), "c7884f67c1474856b37288d338277260"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

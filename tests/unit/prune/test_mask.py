@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nncompress.prune import density, layer_densities, overlap, shuffle_masks
+from nncompress.prune import density, layer_densities, overlap, overlap_by_chance, shuffle_masks
 
 
 def test_density_weighs_layers_by_their_size() -> None:
@@ -55,6 +55,7 @@ def test_overlap_by_hand() -> None:
 def test_the_overlap_of_random_masks_tends_to_p_over_two_minus_p(share: float) -> None:
     size = 200_000
     mask = {"fc": np.arange(size) < share * size}
+    assert overlap_by_chance(mask, mask) == pytest.approx(share / (2 - share), rel=1e-6)
     found = overlap(shuffle_masks(mask, 1), shuffle_masks(mask, 2))
     assert found == pytest.approx(share / (2 - share), rel=0.05)
 
@@ -62,3 +63,10 @@ def test_the_overlap_of_random_masks_tends_to_p_over_two_minus_p(share: float) -
 def test_pruning_is_imported_without_torch_or_pandas() -> None:
     code = f"import sys; sys.path[:0] = {sys.path}; import nncompress.prune; assert not {{'torch', 'pandas'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_overlap_by_chance_weighs_layers_by_hand() -> None:
+    """fc1: p = 1/2, q = 1/4 of 8 weights: 1 in both, 5 in either. fc2: p = q = 1/2 of 2: 0.5 and 1.5."""
+    first = {"fc1": np.array([True] * 4 + [False] * 4), "fc2": np.array([True, False])}
+    second = {"fc1": np.array([True] * 2 + [False] * 6), "fc2": np.array([True, False])}
+    assert overlap_by_chance(first, second) == pytest.approx(1.5 / 6.5)

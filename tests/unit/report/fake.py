@@ -53,6 +53,9 @@ def fake_records(
                     }
                 )  # fmt: skip
             rows.append({"arm": "instability", "round": round_, "seed": seed, "density": kept, "instability": 0.01 + wobble})
+            for arm in ("overlap_of_seeds", "overlap_with_one_shot", "overlap_with_float32") if round_ else ():
+                shared = {"overlap": kept + 0.1 * (1 - kept) + wobble, "overlap_by_chance": kept / (2 - kept)}
+                rows.append({"arm": arm, "round": round_, "seed": seed, "density": kept, **shared})
     identity = {"experiment": "lottery_ticket", "scale": scale, "dataset": "mnist", "model": model, "variant": "", "device": "cpu"}
     return pd.DataFrame(rows).assign(**identity)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -92,6 +93,89 @@ def test_learning_curves_of_any_length_are_drawn(steps: list[int]) -> None:
     curves = pd.DataFrame({"arm": "winning_ticket", "round": 0, "seed": 0, "level": 1.0, "step": steps, "validation_accuracy": 0.9})
     shown = drawn("learning_curves", fake_records(rounds=(0,), seeds=(0,)), curves).axes[0].get_lines()[0].get_xdata()
     assert (len(shown), shown[-1]) == ((200, 20000) if len(steps) == 500 else (len(steps), steps[-1]))
+
+
+def zoomed(heights: dict[str, list[float]], panels: int = 1, reference: float | None = None) -> Figure:
+    """One zoomed panel, or several with one range, of `arm` against `step`, in percent."""
+    rows = [
+        {"arm": arm, "seed": 0, "step": step, "accuracy": height / 100} for arm, values in heights.items() for step, height in enumerate(values)
+    ]
+    line = None if reference is None else (reference / 100, "reference")
+    each = [Panel("accuracy", "accuracy, %", "%", {"arm": (arm,)} if panels > 1 else {}, line, zoom=True) for arm in heights]
+    order = tuple(heights)
+    figure = draw(Lines("a", "A", tuple(each[:panels]), x="step", x_label="step", order=order), tidy(pd.DataFrame(rows)), NO_CURVES)
+    assert figure is not None
+    return figure
+
+
+def marks(figure: Figure) -> list[dict[str, list[float]]]:
+    """Of each panel: colour -> the steps marked as below the frame."""
+    return [{str(line.get_color()): list(line.get_xdata()) for line in axes.get_lines() if line.get_marker() == "v"} for axes in figure.axes]
+
+
+def test_zoom_leaves_out_a_steep_beginning_and_marks_where_a_line_leaves_the_frame() -> None:
+    high = [97.0, 97.5, 98.0, 98.0, 98.5, 98.0, 98.0, 97.5]
+    figure = zoomed({"a": [10.0, 60.0, *high], "b": [20.0, *high, 97.0]})
+    (axes,) = figure.axes
+    bottom, top = axes.get_ylim()
+    assert (bottom, top) == pytest.approx((97.0 - 0.15 * 1.5, 98.5 + 0.12 * 1.5), abs=1e-5)
+    assert marks(figure) == [{OKABE_ITO[0]: [0, 1], OKABE_ITO[1]: [0]}]
+    assert axes.get_xlabel() == "step (▼: below the frame)"
+    edge = [line.get_ydata()[0] for line in axes.get_lines() if line.get_marker() == "v"]
+    assert 0 < edge[0] < edge[1] < 0.1  # as shares of the frame's height, one line's marks above the other's
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "heights",
+    [
+        {"a": [98.0, 98.1, 97.9, 98.0], "b": [97.7, 97.6, 97.8, 97.7]},  # few points: no whole line may be cut off
+        {"a": [98.0, 98.1, 98.2, 98.3, 98.4, 98.3, 98.2, 98.1, 97.6]},  # an outlier, but room for it
+        {"a": [98.0]},
+        {"a": [98.0] * 8 + [50.0]},
+    ],
+    ids=["few", "near", "one", "constant"],
+)
+def test_zoom_hides_nothing_where_that_gains_little(heights: dict[str, list[float]]) -> None:
+    figure = zoomed(heights)
+    bottom, top = figure.axes[0].get_ylim()
+    points = [height for values in heights.values() for height in values]
+    assert bottom < min(points) <= max(points) < top
+    assert marks(figure) == [{}] and figure.axes[0].get_xlabel() == "step"
+
+
+def test_panels_of_one_range_are_marked_by_that_range() -> None:
+    high = [97.0, 97.5, 98.0, 98.0, 98.5, 98.0, 98.0, 97.5]
+    figure = zoomed({"a": high, "b": [20.0, *high]}, panels=2)
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert marks(figure) == [{}, {OKABE_ITO[1]: [0]}]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["step", "step (▼: below the frame)"]
+
+
+def test_a_reference_line_stays_in_the_frame() -> None:
+    figure = zoomed({"a": [10.0, 97.0, 97.5, 98.0, 98.0, 98.5, 98.0, 98.0, 97.5]}, reference=95.0)
+    assert 90 < figure.axes[0].get_ylim()[0] < 95.0
+    assert marks(figure) == [{OKABE_ITO[0]: [0]}]
+
+
+def test_a_marked_figure_is_the_same_again_byte_for_byte(tmp_path: Path) -> None:
+    heights = {"a": [10.0, 97.0, 97.5, 98.0, 98.0, 98.5, 98.0, 98.0, 97.5]}
+    first, second = ([path.read_bytes() for path in save(zoomed(heights), tmp_path / "a")] for _ in range(2))
+    assert first == second
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {path: path.read_bytes() for path in save(zoomed({"a": [1.0, 2.0]}), tmp_path / "figures" / "a")}
+    figure = zoomed({"a": [2.0, 1.0]})
+
+    def half(file: Any, **_: object) -> None:
+        file.write(b"half a fig")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(figure, "savefig", half)
+    with pytest.raises(OSError, match="no space left"):
+        save(figure, tmp_path / "figures" / "a")
+    assert {path: path.read_bytes() for path in (tmp_path / "figures").iterdir()} == old
 
 
 def test_nothing_recorded_is_no_figure() -> None:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,8 @@ from experiments.lottery_ticket_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.report.build import Described, fill_readme, read_experiments, render_text, report
 from nncompress.report.claims import COLUMNS
-from nncompress.report.declare import Lines
+from nncompress.report.declare import Claim, Kind, Lines
+from nncompress.report.experiments import read_words
 from tests.unit.report.fake import fake_curves, fake_records, write_results
 
 PAPER = Path("results/paper/lottery_ticket.csv")
@@ -54,8 +56,70 @@ def test_a_report_writes_tables_figures_claims_and_the_overview(results: Path) -
         "figures/lottery_ticket_tickets.png",
     ):
         assert f"]({link})" in overview and (results / link).exists(), link
-    assert "| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | 17 | 0 | 0 |" in overview
-    assert "- model and data: LeNet-300-100 on MNIST" in overview and "- device: cpu" in overview
+    counts = sum(claim.kind == "paper" and not claim.models[0].startswith("conv") for claim in CLAIMS)
+    assert f"| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | {counts} | 0 | 0 |" in overview
+    assert "- model and data: LeNet-300-100 on MNIST" in overview and "- device: cpu\n" in overview
+    assert (results / "tables/lottery_ticket.md").read_text().startswith("# lottery_ticket\n\nFrankle & Carbin 2019: tickets win.\n\n## ")
+    assert not list(results.rglob(".*"))
+
+
+def ratios(name: str, kind: Kind, low: float = 0.0, geometric: bool = False) -> Claim:
+    """A claim about the values 1, 2, 4 of three seeds."""
+    return Claim(name, f"{name}.", 2.5, lambda _: pd.Series([1.0, 2.0, 4.0]), low, unit="×", geometric=geometric, kind=kind)
+
+
+def test_claims_of_other_papers_and_our_own_are_counted_apart(results: Path) -> None:
+    claims = (ratios("One", "paper", -9), ratios("Two", "transferred", 99), ratios("Three", "ours"), ratios("Four", "paper", 0.3, True))
+    experiment = replace(described(figures=()), claims=claims)
+    write_results(results, "lottery_ticket", fake_records(rounds=(0,)))
+    report(results, [experiment])
+    overview = (results / "README.md").read_text()
+    assert "| lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | 2 | 0 | 0 |".removeprefix("| ") in overview
+    assert "The counts are of each paper's own claims" in overview
+    headings = [line for line in overview.splitlines() if line.startswith("#")]
+    assert headings == [
+        "# Results", "## lottery_ticket", "### Claims of the paper", "### Claims of other papers, tried here", "### Our own"
+    ]  # fmt: skip
+    places = [overview.index(f"| {name}. |") for name in ("One", "Four", "Two", "Three")]
+    assert places == sorted(places)
+    assert "| One. | 2.50× | 2.33 [−1.46, 6.13]× | 3 | **reproduced** |" in overview
+    assert "| Four. | 2.50× | 2.00 [0.36, 11.19]× (geometric mean) | 3 | **reproduced** |" in overview
+    assert pd.read_csv(results / "claims/lottery_ticket.csv")["kind"].to_list() == ["paper", "transferred", "ours", "paper"]
+    text = render_text(results, experiment)
+    assert "Claims of the paper (2 reproduced, 0 not reproduced, 0 inconclusive; scale: paper)\n  reproduced      One " in text
+    assert "Claims of other papers, tried here (0 reproduced, 1 not reproduced, 0 inconclusive; scale: paper)\n  not rep" in text
+    assert "Our own (0 reproduced, 0 not reproduced, 1 inconclusive; scale: paper)\n  inconclusive    Three " in text
+
+
+def test_a_report_says_where_its_records_come_from(results: Path) -> None:
+    records = fake_records(rounds=(0, 1), seeds=(0, 1, 2)).assign(commit="22e8273")
+    records.loc[records["seed"] == 1, ["commit", "device"]] = ["0012345", "NVIDIA H100"]
+    records.loc[records["seed"] == 2, "commit"] = "0012345+dirty"
+    write_results(results, "lottery_ticket", records)
+    report(results, [described(figures=())])
+    overview = (results / "README.md").read_text()
+    assert "- device: NVIDIA H100; cpu\n- commits: 0012345, 0012345+dirty, 22e8273\n" in overview
+    assert "- times: `seconds` are wall times, which include other work on the machine\n" in overview
+
+
+def test_rows_of_a_smaller_scale_are_left_out_and_counted(results: Path) -> None:
+    short = fake_records(rounds=(7,), seeds=(0, 1), scale="20min")
+    write_results(results, "lottery_ticket", pd.concat([fake_records(rounds=(0,)), short]), fake_curves(rounds=(0, 7)))
+    report(results, [described(figures=())])
+    overview, page = ((results / name).read_text() for name in ("README.md", "tables/lottery_ticket.md"))
+    assert "- scale: paper\n- left out: 26 rows at 20min, which a run at the larger scale has not overwritten yet\n" in overview
+    assert "| Frankle & Carbin 2019 | paper | 5 |" in overview and "\nLeft out: 26 rows at 20min.\n" in page and "21.1 %" not in page
+    assert "scale: paper; left out: 26 rows at 20min)" in render_text(results, described())
+    assert "20min" not in (results / "claims/lottery_ticket.csv").read_text() + (results / "tables/lottery_ticket.csv").read_text()
+
+
+def test_a_report_without_figures_draws_none_and_links_to_those_there_are(results: Path) -> None:
+    write_results(results, "lottery_ticket", fake_records(rounds=(0,)))
+    (results / "figures").mkdir()
+    (results / "figures/lottery_ticket_tickets.png").touch()
+    paths = report(results, [described()], figures=False)
+    assert [path.suffix for path in paths] == [".md", ".csv", ".csv", ".md"]
+    assert "![Winning tickets" in paths[-1].read_text() and "lottery_ticket_layers.png" not in paths[-1].read_text()
 
 
 def test_a_second_report_changes_no_byte(results: Path) -> None:
@@ -142,7 +206,7 @@ def test_the_terminal_shows_the_main_table_and_every_verdict(results: Path) -> N
     text = render_text(results, described())
     assert text.startswith("Test accuracy at early stop, %")
     assert "winning ticket (n = 5)" in text
-    assert "Claims (17 reproduced, 0 not reproduced, 0 inconclusive; scale: paper)" in text
+    assert "reproduced, 0 not reproduced, 0 inconclusive; scale: paper)" in text
     assert all(claim.id in text for claim in CLAIMS if not claim.models[0].startswith("conv"))
     assert max(map(len, text.splitlines())) <= 140
 
@@ -167,6 +231,23 @@ def test_experiments_inherit_the_words_of_their_defaults(tmp_path: Path) -> None
         ("Two.", "Three."),
     )
     assert (found["quick/c"].about["paper"], found["quick/c"].recipe) == ("P", "lottery_ticket")
+
+
+def test_words_of_the_last_parent_come_first_and_other_groups_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / "experiment/small"
+    folder.mkdir(parents=True)
+    (tmp_path / "experiment/a.yaml").write_text("recipe: one\nabout: {paper: P, shows: S}\n")
+    (folder / "b.yaml").write_text("scale: quick\nabout: {shows: B}\nsteps: 3\n")
+    (folder / "a.yaml").write_text("defaults: [/experiment/a@_global_, b, a, _self_, /model: a, absent]\ndeviations: [One.]\n")
+    words = read_words(tmp_path, "small/a")
+    assert words == {"recipe": "one", "scale": "quick", "about": {"paper": "P", "shows": "B"}, "deviations": ["One."]}
+
+
+def test_an_experiment_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/a.yaml").write_text("recipe: [\n")
+    with pytest.raises(UserError, match=r"conf/experiment/a\.yaml is not valid YAML: "):
+        read_words(tmp_path, "a")
 
 
 def test_a_recipe_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -197,6 +278,6 @@ def test_the_projects_readme_gets_the_summary_between_its_markers_only(results: 
     readme.write_text("before\n<!-- results:begin (generated) -->\nold\n<!-- results:end -->\nafter\n")
     assert fill_readme(readme, results, [described()])
     text = readme.read_text()
-    assert text.startswith("before\n<!-- results:begin (generated) -->\n| experiment") and text.endswith("|\n<!-- results:end -->\nafter\n")
+    assert text.startswith("before\n<!-- results:begin (generated) -->\n| experiment") and text.endswith(".\n<!-- results:end -->\nafter\n")
     assert f"[lottery_ticket]({results.name}/README.md#lottery_ticket)" in text and "old" not in text
     assert not fill_readme(tmp_path / "absent.md", results, [described()])

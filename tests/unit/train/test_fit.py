@@ -159,12 +159,33 @@ def test_max_norm_bounds_the_incoming_weights_of_hidden_units_only(runtime: Runt
         assert np.linalg.norm(trained.weights["fc3.weight"], axis=1).max() > 0.5
 
 
-def test_bfloat16_changes_only_hidden_layers_and_little(runtime: Runtime) -> None:
-    low = fit(replace(TASK, training=replace(SGD, precision="bf16-mixed")), replicates(None), runtime)
-    full = fit(TASK, replicates(None), runtime)
-    for a, b in zip(low, full, strict=True):
+LOW = replace(TASK, training=replace(SGD, precision="bf16-mixed"))
+
+
+def test_bfloat16_changes_the_loss_little_and_weights_are_kept_in_float32(runtime: Runtime) -> None:
+    for a, b in zip(fit(LOW, replicates(None), runtime), fit(TASK, replicates(None), runtime), strict=True):
         assert a.metrics["validation_loss"] != b.metrics["validation_loss"]
         assert a.metrics["validation_loss"] == pytest.approx(b.metrics["validation_loss"], abs=0.05)
+        assert {array.dtype for array in a.weights.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("density", [None, 0.5, 0.1])
+def test_bfloat16_changes_only_hidden_layers(density: float | None, runtime: Runtime) -> None:
+    made = fit_module.learner(LOW, replicates(density, count=1), runtime)
+    weights = {name: leaf[0].detach() for name, leaf in made.constraint.effective.items()}
+    assert {name: weight.dtype for name, weight in weights.items()} == {
+        f"{layer}.{kind}": torch.float32 if layer == "fc3" else torch.bfloat16 for layer in ("fc1", "fc2", "fc3") for kind in ("weight", "bias")
+    }
+    assert made.constraint.latent.dtype == torch.float32
+
+    hidden: list[torch.Tensor] = []
+    made.system.net.fc3.register_forward_pre_hook(lambda _, given: hidden.append(given[0]))
+    logits = functional_call(made.system.net, weights, (made.inputs(made.splits.validation_x),))
+    assert (hidden[0].dtype, logits.dtype) == (torch.bfloat16, torch.float32)
+    exact = hidden[0].double() @ weights["fc3.weight"].double().T + weights["fc3.bias"].double()
+    np.testing.assert_allclose(logits, exact, atol=1e-5, rtol=0)
+    assert (logits.bfloat16() - exact).abs().max() > 1e-4  # which a bfloat16 product would not reach
+    assert torch.equal(made.logits(made.splits.validation_x)[0], logits)
 
 
 def test_divergence_names_stage_step_and_learning_rate(runtime: Runtime) -> None:
