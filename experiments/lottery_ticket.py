@@ -22,7 +22,7 @@ from nncompress.types import STRICT, Count, Dataset, Fraction, Model, Positive, 
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
-SELECTS = ("rounds", "seeds", "control_seeds", "arms", "rewind_steps", "instability_rounds")
+SELECTS = ("rounds", "seeds", "control_seeds", "arms", "rewind_steps", "instability_rounds", "retraining_rounds")
 """The keys that choose among the rows and change none."""
 ARMS = (
     "winning_ticket", "random_reinit", "random_mask", "one_shot", "rewinding",
@@ -35,7 +35,8 @@ class Config:
     """`prune_fraction`: layer -> share of the surviving weights removed each round. `rewind_steps`: k of weight rewinding.
     `seeds`: replicates of winning ticket and random reinit; `control_seeds`: of the other arms. `reinit_offset`, `order_offset`:
     added to a seed to draw fresh weights or another batch order. `fine_tuning_rate`: learning rate of fine-tuning.
-    `instability_rounds`: rounds at which two runs that differ in batch order only are interpolated."""
+    `instability_rounds`: rounds at which two runs that differ in batch order only are interpolated. `retraining_rounds`: rounds of rewinding,
+    learning-rate rewinding, fine-tuning and float32, where these are fewer than `rounds`."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -51,6 +52,12 @@ class Config:
     order_offset: Count
     fine_tuning_rate: Positive
     instability_rounds: list[int]
+    retraining_rounds: Count
+
+    @property
+    def last_retraining(self) -> int:
+        """The last round of the arms of later papers and of float32."""
+        return min(self.rounds, self.retraining_rounds)
 
 
 def check(cfg: Config) -> None:
@@ -133,7 +140,7 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
     """The arms that the winning ticket is compared with, for one seed. `tickets`: its winning tickets by round."""
     dense = tickets[0]
     identity: dict[str, Value] = {"arm": arm, "seed": seed}
-    rounds = range(1, cfg.rounds + 1)
+    rounds, retraining = range(1, cfg.rounds + 1), range(1, cfg.last_retraining + 1)
     if arm == "random_mask":  # as sparse, layer by layer, but anywhere
         for round_ in rounds:
             mask = tickets[round_].mask
@@ -146,18 +153,18 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
         for k in cfg.rewind_steps:
             early = replace(dense, stop_step=k)
             fit = dense
-            for round_ in rounds:
+            for round_ in retraining:
                 fit = replace(dense, start=early, begin_step=k, mask=PrunedMask(fit, fraction))
                 yield Row(fit, {**identity, "round": round_, "rewind_step": k})
     elif arm in ("learning_rate_rewinding", "fine_tuning"):  # keep the trained weights, train on (Renda et al. 2020)
         last_rate = replace(cfg.training, learning_rate=cfg.fine_tuning_rate, schedule="constant", milestones=(), warmup=0)
         training = cfg.training if arm == "learning_rate_rewinding" else last_rate
         fit = dense
-        for round_ in rounds:
+        for round_ in retraining:
             fit = replace(dense, start=fit, mask=PrunedMask(fit, fraction), training=training)
             yield Row(fit, {**identity, "round": round_})
     elif arm == "float32":  # the winning ticket again, every layer in float32
-        for round_, fit in enumerate(iterated(in_float32(dense), fraction, cfg.rounds)):
+        for round_, fit in enumerate(iterated(in_float32(dense), fraction, cfg.last_retraining)):
             yield Row(fit, {**identity, "round": round_})
     elif arm == "instability":  # two runs that differ in batch order only (Frankle et al. 2020)
         for round_ in cfg.instability_rounds:
@@ -168,13 +175,13 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
 def overlaps(cfg: Config, seed: int, tickets: dict[int, list[Fit]], fraction: dict[str, float]) -> Iterator[Row]:
     """How much of the ticket's mask others share, for one seed: the next seed's, the one-shot mask, the mask found in float32."""
     dense, following = tickets[seed][0], tickets.get(seed + 1)
-    float32 = list(iterated(in_float32(dense), fraction, cfg.rounds)) if "float32" in cfg.arms else []
+    float32 = list(iterated(in_float32(dense), fraction, cfg.last_retraining)) if "float32" in cfg.arms else [dense]
     for round_ in range(1, cfg.rounds + 1):
         mask = tickets[seed][round_].mask
         others = {
             "overlap_of_seeds": following[round_].mask if following else None,
             "overlap_with_one_shot": one_shot(dense, fraction, round_) if round_ > 1 else None,  # one round is one shot
-            "overlap_with_float32": float32[round_].mask if float32 and float32[0] != dense else None,
+            "overlap_with_float32": float32[round_].mask if float32[0] != dense and round_ < len(float32) else None,
         }
         for arm, other in others.items():
             if mask is not None and other is not None:
