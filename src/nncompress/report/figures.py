@@ -78,7 +78,8 @@ def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | 
             fixed = fixed * alike + _draw_horizontals(axes, lines, panel, records)
             seeds += points[-1]["count"].to_list()
             _limit(axes, panel, pd.concat(points if alike else points[-1:])["mean"].to_list(), fixed)
-        for axes, seen in zip(figure.axes, points, strict=True):  # panels may share their range, which is known only now
+        # Panels may share their range, which is known only now. Learning curves come from below the frame, as anybody sees.
+        for axes, seen in zip(figure.axes if lines.source == "records" else [], points, strict=False):
             _mark_below(axes, seen)
         handles: dict[str, Any] = {}
         for axes in figure.axes:
