@@ -29,6 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nncompress.errors import UserError
 from nncompress.lab.lab import Settings
+from nncompress.report.experiments import read_words
 from nncompress.types import Positive
 
 COMMON = ("lab", "trainer", "logger", "plan", "minutes", "hparams_search", "hydra")
@@ -77,16 +78,14 @@ class Request:
 
 
 def experiments(conf: Path) -> dict[str, dict[str, Any]]:
-    """Name -> `scale` and `about` (paper, shows, cost) of every experiment under `conf`. Smaller scales take from the paper's what they do
-    not say themselves."""
+    """Name -> `scale` and `about` (paper, shows, cost) of every experiment under `conf`, the scales of one experiment together."""
     folder = conf / "experiment"
     files = sorted(folder.rglob("*.yaml"), key=lambda file: (file.stem, len(file.relative_to(folder).parts), str(file)))
-    found: dict[str, dict[str, Any]] = {}
+    found = {}
     for file in files:
-        own = OmegaConf.to_container(OmegaConf.load(file))
-        assert isinstance(own, dict), file
-        about = {**found.get(file.stem, {}).get("about", {}), **own.get("about", {})}
-        found[file.relative_to(folder).with_suffix("").as_posix()] = {"scale": own.get("scale", "paper"), "about": about}
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        words = read_words(conf, name)
+        found[name] = {"scale": words.get("scale", "paper"), "about": words["about"]}
     return found
 
 
