@@ -18,8 +18,9 @@ from nncompress.lab.loggers import RunLogger
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, expected_shares, fit_of
+from nncompress.lab.stages import Fit, PrunedMask, expected_shares, fit_of
 from nncompress.prune import keep_largest
+from nncompress.types import Augmentation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +127,8 @@ class Book:
         if described is not None:
             print(f"\n{build.render_text(self.results, described, e.variant)}\n")
         for kind in ("records", "tables", "figures", "claims", "logs"):
-            print(f"{kind}: {', '.join(str(path) for path in [self.path, *paths] if path.relative_to(self.results).parts[0] == kind)}")
+            if written := [str(path) for path in [self.path, *paths] if path.relative_to(self.results).parts[0] == kind]:
+                print(f"{kind}: {', '.join(written)}")
         found = records.read(self.path)
         found = found[found["variant"] == e.variant]
         stale = int((~found["key"].isin(self.keys)).sum())
@@ -152,28 +154,44 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
     from nncompress.data import splits
     from nncompress.models import build, input_shape, output_layer, parameter_names
 
-    checked = set()
-    for row in rows:
-        for stage in (*row.stage.upstream, row.stage):
-            for name in getattr(stage, "fraction", {}):
-                known = parameter_names(stage.fit.model)  # type: ignore[attr-defined]
-                if name not in known:
-                    layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
-                    raise UserError(f"prune_fraction.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
-            if not isinstance(stage, Fit) or (pair := (stage.model, stage.dataset)) in checked:
-                continue
-            checked.add(pair)
+    outputs: dict[Any, int] = {}  # by model and data set that were found to fit
+    for stage in ancestors([row.stage for row in rows]):
+        if isinstance(stage, PrunedMask):
+            known = parameter_names(stage.fit.model)
+            for name in stage.fraction.keys() - set(known):
+                layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
+                raise UserError(f"prune_fraction.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
+        if not isinstance(stage, Fit):
+            continue
+        pair = stage.model, stage.dataset
+        if pair not in outputs:
             net = build(stage.model)
             data = splits(stage.dataset, lab.settings.data_dir)
             wanted, found = input_shape(stage.model), tuple(data.train_x.shape[1:])
             if int(np.prod(wanted)) != int(np.prod(found)) or (stage.model.name != "mlp" and wanted != found):
                 raise UserError(f"model {stage.model.name} takes inputs of {wanted}, but {stage.dataset.name} has images of {found}")
-            outputs = net.get_parameter(f"{output_layer(net)}.bias").numel()
-            if outputs < data.classes:
+            outputs[pair] = net.get_parameter(f"{output_layer(net)}.bias").numel()
+            if outputs[pair] < data.classes:
                 mend = "end model.widths with them" if stage.model.name == "mlp" else f"set model.classes={data.classes}"
-                raise UserError(f"model {stage.model.name} has {outputs} outputs, but {stage.dataset.name} has {data.classes} classes: {mend}")
+                raise UserError(
+                    f"model {stage.model.name} has {outputs[pair]} outputs, but {stage.dataset.name} has {data.classes} classes: {mend}"
+                )
             if stage.training.batch_size > len(data.train_y):
                 raise UserError(f"training.batch_size = {stage.training.batch_size} is more than the {len(data.train_y)} training examples")
+        _check_teacher(stage, outputs)
+
+
+def _check_teacher(student: Fit, outputs: dict[Any, int]) -> None:
+    """A student needs a teacher with its classes, whose stored logits are of the images that the student sees."""
+    if student.distillation is None:
+        return
+    if student.teacher is None:
+        raise UserError("a fit with a distillation needs a teacher: give it one by Logits((fit, ...), dataset)")
+    if student.dataset.augmentation != Augmentation():
+        raise UserError("dataset.augmentation: a student learns from stored logits of the images as they are; leave its augmentation out")
+    for teacher in getattr(student.teacher, "fits", ()):
+        if (theirs := outputs[teacher.model, teacher.dataset]) != (own := outputs[student.model, student.dataset]):
+            raise UserError(f"a teacher with {theirs} classes cannot teach a student with {own}: give both models the same number of outputs")
 
 
 # -- plans and budgets ---------------------------------------------------------------------------------------------------------------------

@@ -287,8 +287,9 @@ class Lab:
             self.say(text)
 
     def _groups(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], busy: set[Stage]) -> Iterator[list[Stage]]:
-        """Groups that can be computed now, the recipe's order first."""
+        """Groups that can be computed now, in the recipe's order; quick stages first, since fits that wait for them may share a stack."""
         ready = [s for s, upstream in needs.items() if s in waiting and s not in busy and waiting.isdisjoint(upstream)]
+        ready.sort(key=lambda stage: isinstance(stage, Fit))
         while ready:
             first = ready[0]
             same = [s for s in ready if isinstance(first, Fit) and isinstance(s, Fit) and s.shared == first.shared]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,18 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import lottery_ticket
+from experiments import hinton_mnist, lottery_ticket
 from nncompress.errors import UserError
 from nncompress.lab import experiment as experiment_module
 from nncompress.lab import records
+from nncompress.lab.configuration import request
 from nncompress.lab.experiment import Experiment, Stopwatch, plan, preflight, thinned, within
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Stage, ancestors
 from nncompress.lab.stages import Fit, InitialWeights
 from nncompress.train import fit as fit_module
-from nncompress.types import Dataset, Model
+from nncompress.types import Augmentation, Dataset, Model
 from tests.unit.lab import tiny
+from tests.unit.lab.tiny import ROOT
 
 ALL = [arm for arm in lottery_ticket.ARMS if arm != "overlap"]  # which trains nothing of its own
 
@@ -293,3 +295,41 @@ def test_rows_of_a_recipe_with_columns_of_its_own_do_not_overwrite_one_another(s
     assert sorted(found["rate"]) == [0.01, 0.02] and found["validation_loss"].nunique() == 2
     curves = records.read(settings.results / "curves" / "tiny.csv")
     assert len(curves) == 2 * 2 and curves.groupby("rate")["step"].count().tolist() == [2, 2]
+
+
+def distilling(**changes: Any) -> Experiment:
+    """The recipe of Hinton et al. in a second, its Config changed by `changes`."""
+    config = request(ROOT / "conf", ["experiment=smoke/hinton_mnist"]).config
+    return Experiment("tiny", hinton_mnist, replace(config, **changes), "smoke", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"student": Model("mlp", (64, 20, 12))}, "a teacher with 10 classes cannot teach a student with 12"),
+        (
+            {"dataset": Dataset("digits", validation=200, augmentation=Augmentation(shift=1))},
+            "dataset.augmentation: a student learns",
+        ),
+    ],
+)
+def test_a_teacher_that_cannot_teach_is_refused_before_training(
+    settings: Settings, no_training: None, changes: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(UserError, match=line):
+        tiny.run(distilling(**changes), settings)
+
+
+def test_students_of_teachers_that_finished_together_train_as_one_stack(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    train = Lab.train
+
+    def counted(self: Lab, group: Sequence[Stage], *given: Any) -> None:
+        sizes.append(len(group) if isinstance(group[0], Fit) else 0)
+        train(self, group, *given)
+
+    monkeypatch.setattr(Lab, "train", counted)
+    found = tiny.run(distilling(arms=["teacher", "distilled"], seeds=[0, 1, 2]), settings)
+    assert sizes == [3, 0, 0, 0, 3]  # teachers, their logits, students
+    students = found[found["arm"] == "distilled"]
+    assert (students["total_flops"] > students["train_flops"]).all()  # the teacher is in the ledger

@@ -1,0 +1,100 @@
+"""Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531), section 3: MNIST.
+
+Claim: a net without any regularisation that learns the softened outputs of a large, well regularised net makes hardly more errors than that
+net, though it makes twice as many when it learns the labels alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from experiments.hinton_mnist_claims import CLAIMS, TABLES
+from nncompress.errors import UserError
+from nncompress.lab.row import Row
+from nncompress.lab.stages import Fit, InitialWeights, Logits
+from nncompress.types import STRICT, Augmentation, Dataset, Distillation, Model, Seed, Training
+
+__all__ = ["CLAIMS", "TABLES", "Config", "check", "rows", "smaller"]
+
+SELECTS = ("seeds", "ablation_seeds", "arms")
+ARMS = (
+    "teacher", "plain", "distilled", "distilled_without_labels", "distilled_from_ensemble", "teacher_without_jitter",
+    "teacher_without_dropout", "teacher_without_max_norm",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Config:
+    """`dataset`: what the students see; the teacher sees it under `jitter`. `ablation_seeds`: of the teachers that lack an ingredient."""
+
+    __pydantic_config__ = STRICT
+    dataset: Dataset
+    jitter: Augmentation
+    teacher: Model
+    teacher_training: Training
+    student: Model
+    training: Training
+    distillation: Distillation
+    seeds: list[Seed]
+    ablation_seeds: list[Seed]
+    arms: list[str]
+
+
+def check(cfg: Config) -> None:
+    """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
+    for arm in cfg.arms:
+        if arm not in ARMS:
+            near = get_close_matches(arm, ARMS, 1)
+            raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
+    for name in ("seeds", "ablation_seeds", "arms"):
+        values = getattr(cfg, name)
+        if repeated := [value for value in values if values.count(value) > 1]:
+            raise UserError(f"{name} = {values}: {repeated[0]} is there twice; give each once")
+    if not cfg.seeds:
+        raise UserError("seeds is empty: give at least one")
+
+
+def smaller(cfg: Config) -> Iterator[Config]:
+    """`cfg` and ever cheaper parts of it: fewer arms, then seeds; fewer steps last, since only they train other nets."""
+    yield cfg
+    while len(cfg.arms) > 3:
+        yield (cfg := replace(cfg, arms=cfg.arms[:-1]))
+    while len(cfg.seeds) > 3:
+        yield (cfg := replace(cfg, seeds=cfg.seeds[:-1], ablation_seeds=[s for s in cfg.ablation_seeds if s in cfg.seeds[:-1]]))
+    while cfg.training.steps > 500:
+        shorter = {name: replace(t, steps=t.steps * 3 // 4) for name in ("training", "teacher_training") for t in (getattr(cfg, name),)}
+        yield (cfg := replace(cfg, **shorter))
+
+
+def rows(cfg: Config) -> Iterator[Row]:
+    """Every arm and seed, as the stage that measures it."""
+    jittered = replace(cfg.dataset, augmentation=cfg.jitter)
+
+    def trained(model: Model, dataset: Dataset, training: Training, seed: int) -> Fit:
+        return Fit(model, dataset, training, InitialWeights(model, seed), seed)
+
+    teachers = {seed: trained(cfg.teacher, jittered, cfg.teacher_training, seed) for seed in cfg.seeds}
+    of_all = Logits(tuple(teachers.values()), cfg.dataset)
+    unlabelled = replace(cfg.distillation, hard_weight=0.0)
+    for arm in cfg.arms:
+        for seed in cfg.ablation_seeds if arm.startswith("teacher_") else cfg.seeds:
+            plain = trained(cfg.student, cfg.dataset, cfg.training, seed)
+            if arm == "teacher":
+                fit = teachers[seed]
+            elif arm == "plain":
+                fit = plain
+            elif arm == "distilled":
+                fit = replace(plain, distillation=cfg.distillation, teacher=Logits((teachers[seed],), cfg.dataset))
+            elif arm == "distilled_without_labels":  # a transfer set needs none
+                fit = replace(plain, distillation=unlabelled, teacher=Logits((teachers[seed],), cfg.dataset))
+            elif arm == "distilled_from_ensemble":  # of all seeds' teachers, likewise without labels
+                fit = replace(plain, distillation=unlabelled, teacher=of_all)
+            elif arm == "teacher_without_jitter":
+                fit = trained(cfg.teacher, cfg.dataset, cfg.teacher_training, seed)
+            elif arm == "teacher_without_dropout":
+                fit = trained(replace(cfg.teacher, input_dropout=0.0, hidden_dropout=0.0), jittered, cfg.teacher_training, seed)
+            else:
+                fit = trained(cfg.teacher, jittered, replace(cfg.teacher_training, max_norm=None), seed)
+            yield Row(fit, {"arm": arm, "seed": seed}, keep_curves=True)

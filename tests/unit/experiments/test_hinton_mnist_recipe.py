@@ -1,0 +1,105 @@
+"""The MNIST recipe of Hinton et al. 2015: what it declares, and that every claim can come out each way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import run
+from experiments.hinton_mnist import ARMS, Config, check, rows, smaller
+from experiments.hinton_mnist_claims import CLAIMS
+from nncompress.errors import UserError
+from nncompress.lab.configuration import request
+from nncompress.lab.stages import Fit, Logits
+from nncompress.report.claims import judge
+
+PAPER: Config = request(run.CONF, ["experiment=hinton_mnist"]).config
+PUBLISHED = {"teacher": 67, "plain": 146, "distilled": 74}
+
+
+def records(**errors: list[int]) -> pd.DataFrame:
+    """One row per arm and seed with these errors of 10,000."""
+    found = [
+        {"arm": arm, "seed": seed, "dataset": "mnist", "model": "mlp", "scale": "paper", "variant": "", "test_accuracy": 1 - count / 10_000}
+        for arm, counts in errors.items()
+        for seed, count in enumerate(counts)
+    ]
+    return pd.DataFrame(found)
+
+
+def near(count: int) -> list[int]:
+    return [count - 1, count, count + 1, count, count]
+
+
+def verdicts(**errors: list[int]) -> dict[str, str]:
+    found = records(**errors)
+    return {claim.id: str(judge(claim, found)["verdict"]) for claim in CLAIMS}
+
+
+def test_the_recipe_is_declared_without_torch_or_pandas() -> None:
+    code = "import sys; sys.path[:0] = ['src', '.']; import experiments.hinton_mnist; sys.exit(bool({'torch', 'pandas'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=run.ROOT).returncode == 0
+
+
+def test_the_papers_own_numbers_bear_out_every_claim_but_the_wish_for_fewer_than_70() -> None:
+    found = verdicts(**{arm: near(count) for arm, count in PUBLISHED.items()})
+    assert found.pop("below_70") == "not reproduced"
+    assert set(found.values()) == {"reproduced"}
+
+
+@pytest.mark.parametrize("claim", [claim.id for claim in CLAIMS if claim.id != "below_70"])
+def test_a_teacher_that_is_no_better_and_teaches_nothing_refutes_every_claim(claim: str) -> None:
+    assert verdicts(teacher=near(195), plain=near(200), distilled=[190, 205, 210, 206, 210])[claim] in ("not reproduced", "inconclusive")
+    assert verdicts(teacher=near(190), plain=near(170), distilled=near(180))[claim] == "not reproduced"
+
+
+def test_a_better_student_than_the_papers_is_below_70() -> None:
+    assert verdicts(teacher=near(60), plain=near(140), distilled=near(65))["below_70"] == "reproduced"
+
+
+def test_two_seeds_are_too_few() -> None:
+    assert set(verdicts(teacher=[67, 67], plain=[146, 146], distilled=[74, 74]).values()) == {"inconclusive"}
+
+
+def test_every_arm_has_its_seeds() -> None:
+    assert Counter(str(row.columns["arm"]) for row in rows(PAPER)) == {arm: 3 if arm.startswith("teacher_") else 5 for arm in ARMS}
+
+
+def test_plain_and_distilled_differ_in_what_they_learn_from_and_nothing_else() -> None:
+    by_arm = {str(row.columns["arm"]): row.stage for row in rows(PAPER) if row.columns["seed"] == 1}
+    plain, distilled, teacher = (by_arm[arm] for arm in ("plain", "distilled", "teacher"))
+    assert isinstance(distilled, Fit) and isinstance(teacher, Fit)
+    assert replace(distilled, distillation=None, teacher=None) == plain
+    assert distilled.teacher == Logits((teacher,), distilled.dataset)
+    assert teacher.dataset.augmentation.shift == 2 and distilled.dataset.augmentation.shift == 0
+    ensemble = by_arm["distilled_from_ensemble"]
+    assert isinstance(ensemble, Fit) and isinstance(ensemble.teacher, Logits) and len(ensemble.teacher.fits) == 5
+    assert ensemble.distillation is not None and ensemble.distillation.hard_weight == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"arms": ["teecher"]}, "arms: there is no arm 'teecher'; did you mean 'teacher'?"),
+        ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
+        ({"seeds": []}, "seeds is empty: give at least one"),
+    ],
+)
+def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        check(replace(PAPER, **change))
+    assert str(refusal.value) == line
+
+
+def test_ever_smaller_experiments_keep_the_three_arms_of_the_table() -> None:
+    sizes = list(smaller(PAPER))
+    assert sizes[0] == PAPER
+    assert all(config.arms[:3] == ["teacher", "plain", "distilled"] and len(config.seeds) >= 3 for config in sizes)
+    costs = [sum(row.stage.steps for row in rows(config) if isinstance(row.stage, Fit)) for config in sizes]
+    assert costs == sorted(costs, reverse=True) and len(set(costs)) == len(costs)
