@@ -99,7 +99,7 @@ class Book:
         if entries:
             records.upsert(self.path, entries, self.experiment.identity)
         if points:
-            records.upsert(self.curves, points, self.experiment.identity, along=("step", "alpha"))
+            records.upsert(self.curves, points, self.experiment.identity, along=("step", "alpha", "shift"))
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
         """One tidy row. `total_*` counts every fit that the row stands on once: earlier rounds, teachers and itself."""
@@ -145,7 +145,9 @@ def _folder(variant: str) -> str:
 
 
 def thinned(curve: dict[str, np.ndarray], whole: int = 50, every: int = 10) -> dict[str, np.ndarray]:
-    """The first `whole` points of a curve, then each `every`-th: where it bends all of it is kept."""
+    """The first `whole` points of a learning curve, then each `every`-th: where it bends all of it is kept. Other curves are kept whole."""
+    if "step" not in curve:
+        return curve
     return {name: np.concatenate([values[:whole], values[whole + every - 1 :: every]]) for name, values in curve.items()}
 
 

@@ -108,6 +108,54 @@ class Logits(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class BiasShift(Stage):
+    """What a shift of the biases of `classes` does to a net whose transfer set did not have them in proportion (Hinton et al. 2015, sec. 3).
+
+    The shift is chosen twice: where the test errors are fewest, as the paper did, and where the mean predicted probability of `classes` on
+    the training images of `whole` is their share there, for which neither a label of these images nor the test split is looked at.
+
+    Metrics, each with the suffix `_before`, `_tuned` or `_matched`: `test_errors`, `class_errors` (among test examples of `classes`),
+    `test_accuracy`, and but for `_before` the `shift`; `class_examples`, how many test examples `classes` have. Curves: `shift`,
+    `test_error`, `class_error` (shares).
+    """
+
+    fit: Fit
+    classes: tuple[int, ...]
+    whole: Dataset
+    largest: float = 15.0
+    points: int = 301
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.data import splits
+        from nncompress.distill.bias import errors, matching_shift, shifted
+        from nncompress.train.fit import logits
+
+        trained, data = given[self.fit].weights, splits(self.whole, lab.runtime.data_dir)
+        test, train = (
+            logits(self.fit.model, self.whole, self.fit.training, trained, lab.runtime, split=split).astype(np.float64)
+            for split in ("test", "train")
+        )
+        labels, share = data.test_y.numpy(), float(np.isin(data.train_y.numpy(), self.classes).mean())
+        shifts = np.linspace(-self.largest, self.largest, self.points)
+        wrong = np.array([errors(shifted(test, self.classes, shift), labels) for shift in shifts])
+        of_class = np.array([errors(shifted(test, self.classes, shift), labels, self.classes) for shift in shifts])
+        best = np.flatnonzero(wrong == wrong.min())
+        chosen = {
+            "before": 0.0,
+            "tuned": float(shifts[best[len(best) // 2]]),  # the middle of a flat valley
+            "matched": matching_shift(train, self.classes, share),
+        }
+        metrics: dict[str, float] = {"class_examples": int(np.isin(labels, self.classes).sum())}
+        for name, shift in chosen.items():
+            moved = shifted(test, self.classes, shift)
+            count = errors(moved, labels)
+            metrics |= {f"test_errors_{name}": count, f"class_errors_{name}": errors(moved, labels, self.classes)}
+            metrics |= {f"test_accuracy_{name}": 1 - count / len(labels)} | ({f"shift_{name}": shift} if name != "before" else {})
+        curves = {"shift": shifts, "test_error": wrong / len(labels), "class_error": of_class / metrics["class_examples"]}
+        return Artifact(pack("curve", curves), metrics)
+
+
+@dataclass(frozen=True, eq=False)
 class PrunedMask(Stage):
     """The mask left after removing from each layer the smallest of the weights that `fit` ended with (layer-wise magnitude pruning).
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -220,15 +220,22 @@ def measure(made: Learner, task: Task) -> list[Trained]:
     return trained
 
 
-def logits(model: Model, dataset: Dataset, training: Training, weights: Weights, runtime: Runtime) -> np.ndarray:
-    """The net's logits on the training split as it is, without dropout or augmentation, in the precision of its training.
+def logits(
+    model: Model,
+    dataset: Dataset,
+    training: Training,
+    weights: Weights,
+    runtime: Runtime,
+    split: Literal["train", "validation", "test"] = "train",
+) -> np.ndarray:
+    """The net's logits on a split as it is, without dropout or augmentation, in the precision of its training.
 
     Returns: (examples, classes) float32.
     """
     with computing(runtime):
         made = learner(Task(model, dataset, training, 0, 1), [Replicate("logits", 0, weights)], runtime)
         made.to(runtime.device)
-        return made.logits(made.splits.train_x)[0].cpu().numpy()
+        return made.logits(getattr(made.splits, f"{split}_x"))[0].cpu().numpy()
 
 
 def interpolate(
