@@ -15,7 +15,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -290,10 +291,13 @@ class Lab:
         """Groups that can be computed now, in the recipe's order; quick stages first, since fits that wait for them may share a stack."""
         ready = [s for s, upstream in needs.items() if s in waiting and s not in busy and waiting.isdisjoint(upstream)]
         ready.sort(key=lambda stage: isinstance(stage, Fit))
+        fair = sum(_work_of(stage) for stage in (*ready, *busy)) / self.settings.workers
         while ready:
             first = ready[0]
-            same = [s for s in ready if isinstance(first, Fit) and isinstance(s, Fit) and s.shared == first.shared]
-            group: list[Stage] = [*same[: self.settings.most_stacked(first.model)]] if isinstance(first, Fit) else [first]
+            group: list[Stage] = [first]
+            if isinstance(first, Fit):  # a stack as large as serves, but no larger than keeps every worker busy
+                same = [s for s in ready if isinstance(s, Fit) and s.shared == first.shared]
+                group = [*same[: min(self.settings.most_stacked(first.model), max(1, ceil(fair / max(1, _work_of(first)))))]]
             ready = [s for s in ready if s not in group]
             yield group
 
@@ -339,6 +343,18 @@ class Lab:
                     "a worker process was killed, perhaps for want of memory: start again to go on, with fewer at a time (lab.workers=1)"
                 ) from error
             raise
+
+
+def _work_of(stage: Stage) -> int:
+    """Multiply-accumulates of a fit's training, forward; nothing for other stages, which are quick."""
+    return stage.steps * stage.training.batch_size * _multiply_accumulates(stage.model) if isinstance(stage, Fit) else 0
+
+
+@cache
+def _multiply_accumulates(model: Model) -> int:
+    from nncompress.models import multiply_accumulates
+
+    return multiply_accumulates(model)
 
 
 def _say_waiting(labels: dict[str, str], key: str) -> None:

@@ -127,11 +127,11 @@ class Learner(pl.LightningModule):
             units = []
             size = self.training_spec.batch_size, module.features
             for seed in self.seeds:
-                bits = raw_bits("dropout", seed, step * len(self._dropouts) + place, size[0] * size[1])
-                uniform = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
-                units.append(torch.from_numpy(uniform >= module.p).view(size))
-            share = torch.stack(units)[:, self.share[0] :: self.share[1]]
-            kept[name] = (share.float() / (1 - module.p)).to(self.device)
+                count = size[0] * size[1]
+                bits = raw_bits("dropout", seed, step * len(self._dropouts) + place, -(-count // 4)).view(np.uint16)[:count]
+                units.append(torch.from_numpy(bits >= round(module.p * 2**16)).view(size))  # 16 random bits a unit
+            share = torch.stack(units)[:, self.share[0] :: self.share[1]].to(self.device)
+            kept[name] = share.to(self.dtype_in) / (1 - module.p)
         return kept
 
     def inputs(self, images: Tensor) -> Tensor:

@@ -303,3 +303,19 @@ def test_getting_a_stage_computes_what_it_stands_on(tmp_path: Path, trained: lis
     assert found.metrics["density"] < 1
     assert [len(stack) for stack in trained] == [1, 1]
     assert lab.get(last) is found
+
+
+def test_stacks_are_split_only_where_a_worker_would_stand_idle(tmp_path: Path) -> None:
+    lab = Lab(tiny.settings(tmp_path, workers=2))
+    made = tiny.experiment(seeds=[0, 1, 2, 3, 4], arms=["winning_ticket", "random_reinit"], rounds=1)
+    dense = [row.stage for row in made.rows() if row.columns["round"] == 0]
+    pruned = [row.stage for row in made.rows() if row.columns["round"] == 1]
+    tickets, reinit = pruned[:5], pruned[5:]
+
+    def sizes(ready: list[Stage], busy: list[Stage]) -> list[int]:
+        return [len(group) for group in lab._groups({stage: [] for stage in (*busy, *ready)}, {*ready, *busy}, {*busy})]
+
+    assert sizes(dense, []) == [3, 2]  # not five on one worker
+    assert sizes(pruned, []) == [5, 5]
+    assert sizes(reinit, tickets) == [5]  # the other worker has its five
+    assert sizes(dense[:1], []) == [1]
