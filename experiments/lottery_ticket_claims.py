@@ -382,13 +382,13 @@ FIGURES = (
     ),
     Lines(
         "one_shot", "Iterative and one-shot pruning", AGAINST_DENSITY, order=ARM_ORDER,
-        where={"arm": ("winning_ticket", "one_shot", "random_reinit")}, baseline=DENSE,
+        where={"arm": ("winning_ticket", "one_shot", "random_reinit")}, needs=("one_shot",), baseline=DENSE,
     ),
     Lines(
         "retraining", "What to retrain from: start, a later step, or the end",
         (Panel(ACCURACY, "test accuracy at early stop, %", "%", zoom=True), Panel(FINAL, "test accuracy at the end, %", "%", zoom=True)),
         order=ARM_ORDER, derive=named_arms, baseline=DENSE,
-        where={"arm": ("winning_ticket", "random_reinit", "rewinding", "learning_rate_rewinding", "fine_tuning")},
+        where={"arm": ("winning_ticket", "random_reinit", "rewinding", "learning_rate_rewinding", "fine_tuning")}, needs=("fine_tuning",),
     ),
     Lines(
         "learning_curves", "Learning curves at several densities",
@@ -421,5 +421,6 @@ FIGURES = (
         (AGAINST_DENSITY[0], Panel(ACCURACY, "test accuracy at early stop, %", "%")),
         order=ARM_ORDER,
         where={"arm": ("winning_ticket", "float32")},
+        needs=("float32",),
     ),
 )  # fmt: skip

@@ -93,9 +93,9 @@ class Lines:
 
     `x` = density is drawn as in the lottery-ticket papers: percent, logarithmic, dense net on the left. `order`: all values that the series
     may have, which fixes their colours over all figures that share it. `at`: show only the series nearest to these numbers. `where`: the
-    rows that count. `baseline`: rows whose mean is a dotted horizontal line, called `baseline_label`. `band`: ± one standard deviation, or
-    minimum to maximum, over seeds. `source`: records, or learning curves with the density of their records. `x_max`: where the x axis ends,
-    as a share of its length.
+    rows that count. `needs`: values of the series without which there is nothing to show. `baseline`: rows whose mean is a dotted horizontal
+    line, called `baseline_label`. `band`: ± one standard deviation, or minimum to maximum, over seeds. `source`: records, or learning curves
+    with the density of their records. `x_max`: where the x axis ends, as a share of its length.
     """
 
     name: str
@@ -107,9 +107,29 @@ class Lines:
     order: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
     where: Where = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     baseline: Where = field(default_factory=dict)
     baseline_label: str = "dense net"
     band: Literal["std", "range"] = "std"
     source: Literal["records", "curves"] = "records"
     derive: Callable[[DataFrame], DataFrame] | None = None
     x_max: float = 1.0
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A figure of coloured cells: mean over seeds of `metric` at each value of `x` (columns) and `y` (rows, the smallest below), written into
+    the cell; the `best` of each row is framed. `where`, `derive` as for `Lines`."""
+
+    name: str
+    title: str
+    metric: str
+    label: str
+    x: str
+    y: str
+    x_label: str
+    y_label: str
+    unit: Unit = ""
+    best: Literal["smallest", "largest"] = "smallest"
+    where: Where = field(default_factory=dict)
+    derive: Callable[[DataFrame], DataFrame] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
 from math import inf
@@ -14,14 +15,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from nncompress.report.declare import Lines, Panel
+from nncompress.report.declare import HeatMap, Lines, Panel
 from nncompress.report.files import write
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
-__all__ = ["Lines", "Panel", "draw", "save"]
+__all__ = ["HeatMap", "Lines", "Panel", "draw", "save"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = "osD^vPXh"
@@ -48,9 +50,51 @@ BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
-def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | None:
+def draw(figure: Lines | HeatMap, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | None:
     """Draw a declared figure from tidied records (or curves); None if there is nothing to draw."""
     records = comparable(records)
+    return _draw_heat_map(figure, records) if isinstance(figure, HeatMap) else _draw_lines(figure, records, curves)
+
+
+def _draw_heat_map(heat: HeatMap, records: pd.DataFrame) -> Figure | None:
+    rows = chosen(records, heat.where)
+    if heat.derive is not None and len(rows):
+        rows = heat.derive(rows)
+    if rows.empty or not {heat.x, heat.y, heat.metric, "seed"} <= set(rows):
+        return None
+    rows = rows[rows[heat.metric].notna() & rows[heat.x].notna() & rows[heat.y].notna()]
+    if rows.empty:
+        return None
+    by_seed = rows.groupby([heat.y, heat.x, "seed"])[heat.metric].mean() * _factor(heat)
+    cells = by_seed.groupby([heat.y, heat.x]).mean().unstack()
+    with _style():
+        width, height = max(6.4, 1.9 + 0.62 * cells.shape[1]), 1.7 + 0.42 * cells.shape[0]
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        image = axes.imshow(cells.to_numpy(), cmap="viridis", aspect="auto", origin="lower")
+        figure.colorbar(image, ax=axes, label=heat.label)
+        middle = (np.nanmin(cells) + np.nanmax(cells)) / 2
+        for j, (_, row) in enumerate(cells.iterrows()):
+            best = row.argmin() if heat.best == "smallest" else row.argmax()
+            for i, value in enumerate(row):
+                if np.isfinite(value):
+                    axes.text(i, j, f"{value:.4g}", ha="center", va="center", fontsize=8, color="black" if value > middle else "white")
+            axes.add_patch(Rectangle((best - 0.47, j - 0.46), 0.94, 0.92, fill=False, edgecolor="#D55E00", linewidth=1.8))
+        axes.set_xticks(range(cells.shape[1]), [f"{value:g}" for value in cells.columns])
+        axes.set_yticks(range(cells.shape[0]), [f"{value:g}" for value in cells.index])
+        axes.set_xlabel(heat.x_label)
+        axes.set_ylabel(heat.y_label)
+        figure.text(0.1 / width, 1 - 0.1 / height, heat.title, va="top", fontsize=11, fontweight="bold")
+        counts = by_seed.groupby([heat.y, heat.x]).count().to_list()
+        caption = f"{_what(records)} Mean of {_seeds(counts)}; framed: the {heat.best} of each row."
+        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+    return figure
+
+
+def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | None:
     rows = chosen(records if lines.source == "records" else curves, lines.where)
     if lines.derive is not None and len(rows):
         rows = lines.derive(rows)
@@ -58,6 +102,8 @@ def draw(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | 
     if rows.empty or not {x, lines.series, "seed"} <= set(rows):
         return None
     rows = rows[rows[x].notna() & rows[lines.series].notna() & rows["seed"].notna()]
+    if not set(lines.needs) <= set(rows[lines.series]):
+        return None
     panels = [panel for panel in lines.panels if panel.metric in rows and chosen(rows, panel.where)[panel.metric].notna().any()]
     if not panels:
         return None
@@ -148,7 +194,7 @@ def _draw_horizontals(axes: Axes, lines: Lines, panel: Panel, records: pd.DataFr
     return [height * _factor(panel) for height, _, _ in found]
 
 
-def _factor(panel: Panel) -> int:
+def _factor(panel: Panel | HeatMap) -> int:
     return 100 if panel.unit in ("%", "pp") else 1
 
 
@@ -209,7 +255,15 @@ def _styles(lines: Lines, rows: pd.DataFrame) -> dict[Any, dict[str, Any]]:
 
 
 def _caption(lines: Lines, records: pd.DataFrame, counts: list[float]) -> str:
-    n = span([int(count) for count in counts]) if counts else "0"
     band = "± one standard deviation" if lines.band == "std" else "minimum to maximum"
-    what = " on ".join(", ".join(spoken(value) for value in sorted(set(records[column]) - {""})) for column in ("model", "dataset"))
-    return f"{what}. Scale: {scale_of(records)}. Mean of {n} {'seed' if n == '1' else 'seeds'}, band: {band}."
+    return f"{_what(records)} Mean of {_seeds(counts)}, band: {band}."
+
+
+def _what(records: pd.DataFrame) -> str:
+    nets = " on ".join(", ".join(spoken(value) for value in sorted(set(records[column]) - {""})) for column in ("model", "dataset"))
+    return f"{nets}. Scale: {scale_of(records)}."
+
+
+def _seeds(counts: Sequence[float]) -> str:
+    n = span([int(count) for count in counts]) if counts else "0"
+    return f"{n} {'seed' if n == '1' else 'seeds'}"

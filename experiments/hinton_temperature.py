@@ -1,0 +1,91 @@
+"""Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531), section 3: which temperature.
+
+Claim: with 300 or more units in each hidden layer every temperature above 8 gives about the same; with 30 units temperatures from 2.5 to 4
+are clearly better than lower or higher ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
+
+from experiments.hinton_temperature_claims import CLAIMS, FIGURES, TABLES
+from nncompress.errors import UserError
+from nncompress.lab.row import Row, Value
+from nncompress.lab.stages import Fit, InitialWeights, Logits
+from nncompress.types import STRICT, Augmentation, Count, Dataset, Distillation, Model, Positive, Seed, Training
+
+__all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
+
+SELECTS = ("units", "temperatures", "hard_weights", "seeds")
+IDENTITY = ("units", "temperature", "hard_weight")
+
+
+@dataclass(frozen=True)
+class Config:
+    """`units`: of each hidden layer of the student, `student.widths` but for these. `temperatures`: each tried with `distillation`'s weight of
+    the hard labels; `hard_weights`: each tried at its temperature, on the widest student."""
+
+    __pydantic_config__ = STRICT
+    dataset: Dataset
+    jitter: Augmentation
+    teacher: Model
+    teacher_training: Training
+    student: Model
+    training: Training
+    distillation: Distillation
+    units: list[Count]
+    temperatures: list[Positive]
+    hard_weights: list[Annotated[float, Field(ge=0, le=1)]]
+    seeds: list[Seed]
+
+
+def check(cfg: Config) -> None:
+    """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
+    for name in ("units", "temperatures", "hard_weights", "seeds"):
+        values = getattr(cfg, name)
+        if len(set(values)) < len(values) or (not values and name in ("units", "seeds")):
+            raise UserError(f"{name} = {values}: give at least one, each once")
+    if len(cfg.student.widths) < 3:
+        raise UserError(f"student.widths = {list(cfg.student.widths)}: the student needs a hidden layer, such as [784,800,800,10]")
+
+
+def smaller(cfg: Config) -> Iterator[Config]:
+    """`cfg` and ever cheaper parts of it: fewer weights of the labels, then seeds, then the widest students."""
+    yield cfg
+    while cfg.hard_weights:
+        yield (cfg := replace(cfg, hard_weights=cfg.hard_weights[:-1]))
+    while len(cfg.seeds) > 3:
+        yield (cfg := replace(cfg, seeds=cfg.seeds[:-1]))
+    while len(cfg.units) > 1:
+        yield (cfg := replace(cfg, units=sorted(cfg.units)[:-1]))
+
+
+def rows(cfg: Config) -> Iterator[Row]:
+    """For each seed a plain net of every width, and a student of it at every temperature; then the weights of the labels."""
+    for seed in cfg.seeds:
+        jittered = replace(cfg.dataset, augmentation=cfg.jitter)
+        teacher = Fit(cfg.teacher, jittered, cfg.teacher_training, InitialWeights(cfg.teacher, seed), seed)
+        logits = Logits((teacher,), cfg.dataset)
+
+        def student(units: int, taught: Distillation | None, seed: int = seed, logits: Logits = logits) -> Fit:
+            inputs, *hidden, outputs = cfg.student.widths
+            model = replace(cfg.student, widths=(inputs, *(units for _ in hidden), outputs))
+            fit = Fit(model, cfg.dataset, cfg.training, InitialWeights(model, seed), seed)
+            return fit if taught is None else replace(fit, distillation=taught, teacher=logits)
+
+        for units in cfg.units:
+            yield Row(student(units, None), {"arm": "plain", "units": units, "seed": seed})
+            for temperature in cfg.temperatures:
+                taught = replace(cfg.distillation, temperature=temperature)
+                yield Row(student(units, taught), identity("temperature", units, taught, seed))
+        for weight in cfg.hard_weights:
+            taught = replace(cfg.distillation, hard_weight=weight)
+            yield Row(student(max(cfg.units), taught), identity("hard_weight", max(cfg.units), taught, seed))
+
+
+def identity(arm: str, units: int, taught: Distillation, seed: int) -> dict[str, Value]:
+    return {"arm": arm, "units": units, "temperature": taught.temperature, "hard_weight": taught.hard_weight, "seed": seed}
