@@ -132,13 +132,21 @@ class Masked(Free):
     mask: Tensor
 
     def __init__(self, layout: Layout, values: Tensor, mask: Tensor) -> None:
+        self.mask = mask
         super().__init__(layout, values * mask)
-        self.register_buffer("mask", mask.to(values.dtype), persistent=False)
+
+    def _bind(self) -> None:
+        super()._bind()
+        self.mask = self.mask.to(self.latent.device)
+        # In the precision of the gradients, half the memory to read; None where nothing is pruned, as of biases.
+        self._factors = [
+            None if self.mask[where].all() else self.mask[where].view(leaf.shape).to(leaf.dtype)
+            for where, leaf in zip(self.layout.slices.values(), self.leaves, strict=True)
+        ]
 
     @torch.no_grad()
     def pull(self, gradients: Sequence[Tensor]) -> None:
-        super().pull(gradients)
-        self.gradient.mul_(self.mask)
+        super().pull([g if factor is None else g.mul_(factor) for g, factor in zip(gradients, self._factors, strict=True)])
 
 
 class Survivors(Free):
@@ -193,4 +201,6 @@ def constrain(starts: Sequence[Weights], masks: Sequence[MaskArrays], low: set[s
         return Free(layout, values)
     full = [{name: mask.get(name, np.ones(array.shape, bool)) for name, array in starts[0].items()} for mask in masks]
     mask = layout.flatten(full, torch.bool)
+    if mask[: mask.numel() - layout.padding].all():
+        return Free(layout, values)
     return (Survivors if mask.float().mean() < compact_below else Masked)(layout, values, mask)
