@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nncompress.distill.ensemble import probabilities
+
 
 def shifted(logits: np.ndarray, classes: Sequence[int], shift: float) -> np.ndarray:
     """Logits (N, C) with `shift` added to those of `classes`, which is the same as adding it to the biases of these outputs."""
@@ -49,5 +51,4 @@ def matching_shift(logits: np.ndarray, classes: Sequence[int], frequency: float,
 
 def mean_probability(logits: np.ndarray, classes: Sequence[int]) -> float:
     """Mean over examples of the softmax probability that falls on `classes`."""
-    weights = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    return float((weights[:, list(classes)].sum(1) / weights.sum(1)).mean())
+    return float(probabilities(logits)[:, list(classes)].sum(1).mean())

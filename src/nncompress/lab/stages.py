@@ -108,6 +108,34 @@ class Logits(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class Ensemble(Stage):
+    """How well trained nets answer together: the mean of their softmax probabilities, on the validation split (if there is one) and the test
+    split of `dataset`.
+
+    Metrics: `test_loss` (of the mean probabilities), `test_accuracy`, the same of the validation split, `members`.
+    """
+
+    fits: tuple[Fit, ...]
+    dataset: Dataset
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.data import splits
+        from nncompress.distill.ensemble import cross_entropy, mean_probabilities
+        from nncompress.train.fit import logits
+
+        data = splits(self.dataset, lab.runtime.data_dir)
+        metrics: dict[str, float] = {"members": len(self.fits)}
+        for split in ("validation", "test"):
+            labels = getattr(data, f"{split}_y").numpy()
+            if len(labels):
+                each = [logits(f.model, self.dataset, f.training, given[f].weights, lab.runtime, split) for f in self.fits]
+                together = mean_probabilities(each)
+                metrics[f"{split}_loss"] = cross_entropy(together, labels)
+                metrics[f"{split}_accuracy"] = float((together.argmax(1) == labels).mean())
+        return Artifact({}, metrics)
+
+
+@dataclass(frozen=True, eq=False)
 class BiasShift(Stage):
     """What a shift of the biases of `classes` does to a net whose transfer set did not have them in proportion (Hinton et al. 2015, sec. 3).
 
