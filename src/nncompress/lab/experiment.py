@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ALONG = ("step", "alpha", "shift", "temperature")
+"""The arrays that curves run along."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A recipe with its values. `variant`: what a sweep changed, empty for the experiment as written. `part`: whether only some of its rows
@@ -99,7 +103,7 @@ class Book:
         if entries:
             records.upsert(self.path, entries, self.experiment.identity)
         if points:
-            records.upsert(self.curves, points, self.experiment.identity, along=("step", "alpha", "shift"))
+            records.upsert(self.curves, points, self.experiment.identity, along=ALONG)
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
         """One tidy row. `total_*` counts every fit that the row stands on once: earlier rounds, teachers and itself."""

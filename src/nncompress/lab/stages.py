@@ -136,6 +136,28 @@ class Ensemble(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class GradientLimit(Stage):
+    """How near the gradient of soft targets comes to that of logit regression as the temperature rises (Hinton et al. 2015, eq. 4), for the
+    logits that a net and its teacher have on the training split.
+
+    Curves: `temperature`, `gradient_distance` (norm of the difference over that of the limit), `gradient_cosine`.
+    """
+
+    fit: Fit
+    teacher: Logits
+    temperatures: tuple[float, ...]
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.distill.limit import distance_to_the_limit
+        from nncompress.train.fit import logits
+
+        student = logits(self.fit.model, self.teacher.dataset, self.fit.training, given[self.fit].weights, lab.runtime)
+        found = [distance_to_the_limit(student, given[self.teacher].arrays["logits"], temperature) for temperature in self.temperatures]
+        distances, cosines = (np.array(values) for values in zip(*found, strict=True))
+        return Artifact(pack("curve", {"temperature": np.array(self.temperatures), "gradient_distance": distances, "gradient_cosine": cosines}))
+
+
+@dataclass(frozen=True, eq=False)
 class BiasShift(Stage):
     """What a shift of the biases of `classes` does to a net whose transfer set did not have them in proportion (Hinton et al. 2015, sec. 3).
 

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
-from nncompress.lab.stages import Fit, InitialWeights, Interpolation, Logits, MaskOverlap, PrunedMask, ShuffledMask
+from nncompress.lab.stages import (
+    BiasShift,
+    Ensemble,
+    Fit,
+    GradientLimit,
+    InitialWeights,
+    Interpolation,
+    Logits,
+    MaskOverlap,
+    PrunedMask,
+    ShuffledMask,
+)
 from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
 MODEL = Model("lenet_300_100")
@@ -36,6 +47,9 @@ class Node(Stage):
         (Interpolation(FIT, replace(FIT, seed=1)), "6ebffbc32ca7ac7aed56842e27706b7f"),
         (MaskOverlap(MASK, ShuffledMask(MASK, seed=5)), "2c520745b1e680b1bd1cad38252d286f"),
         (Logits((FIT,), FIT.dataset), "c7884f67c1474856b37288d338277260"),
+        (BiasShift(FIT, (3,), FIT.dataset), "a61c9e8f91a70c80ca4e4d3d77ff11b9"),
+        (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "26f8f5a0ab3787763cd3c1f5a37c0d0e"),
+        (GradientLimit(FIT, Logits((FIT,), FIT.dataset), (1.0, 20.0)), "e32f1d7a8d609ee7be686aaefda824b6"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
