@@ -55,5 +55,6 @@ class SmokeRun:
 @pytest.fixture(scope="session", params=SMOKE)
 def smoke_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SmokeRun:
     results = tmp_path_factory.mktemp(request.param.replace("/", "_"))
-    done = run_command(f"experiment={request.param}", f"lab.results={results}", "lab.device=cpu", "logger=csv")
+    workers = 2 if request.param == "smoke/lottery_ticket" else 1  # every process takes seconds to load torch
+    done = run_command(f"experiment={request.param}", f"lab.results={results}", f"lab.workers={workers}", "lab.device=cpu", "logger=csv")
     return SmokeRun(request.param, results, done)
