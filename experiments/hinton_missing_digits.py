@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from experiments.hinton_missing_digits_claims import CLAIMS, FIGURES, TABLES
+from experiments.hinton_nets import Nets
 from nncompress.errors import UserError
 from nncompress.lab.row import Row
-from nncompress.lab.stages import BiasShift, Fit, InitialWeights, Logits
-from nncompress.types import STRICT, Augmentation, Dataset, Distillation, Model, Seed, Training
+from nncompress.lab.stages import BiasShift, Logits
+from nncompress.types import STRICT, Distillation
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows"]
 
@@ -30,19 +31,11 @@ class TransferSet:
 
 
 @dataclass(frozen=True)
-class Config:
-    """`dataset`: what the students see; the teacher sees it under `jitter`, all of its classes."""
+class Config(Nets):
+    """`transfer_sets`: arm -> what its student sees. The teacher sees all classes."""
 
-    __pydantic_config__ = STRICT
-    dataset: Dataset
-    jitter: Augmentation
-    teacher: Model
-    teacher_training: Training
-    student: Model
-    training: Training
     distillation: Distillation
     transfer_sets: dict[str, TransferSet]
-    seeds: list[Seed]
 
 
 def check(cfg: Config) -> None:
@@ -52,18 +45,15 @@ def check(cfg: Config) -> None:
             values = getattr(transfer, key)
             if not values or len(set(values)) < len(values) or min(values) < 0:
                 raise UserError(f"transfer_sets.{name}.{key} = {list(values)}: name at least one class, each once")
-    if len(set(cfg.seeds)) < len(cfg.seeds) or not cfg.seeds:
-        raise UserError(f"seeds = {cfg.seeds}: give at least one, each once")
+    cfg.check_seeds()
 
 
 def rows(cfg: Config) -> Iterator[Row]:
     """The teacher, and a student of it for each transfer set."""
     for seed in cfg.seeds:
-        start = InitialWeights(cfg.teacher, seed)
-        teacher = Fit(cfg.teacher, replace(cfg.dataset, augmentation=cfg.jitter), cfg.teacher_training, start, seed)
+        teacher = cfg.teacher_fit(seed)
         yield Row(teacher, {"arm": "teacher", "seed": seed})
         for name, transfer in cfg.transfer_sets.items():
             seen = replace(cfg.dataset, train_classes=transfer.classes)
-            plain = Fit(cfg.student, seen, cfg.training, InitialWeights(cfg.student, seed), seed)
-            student = replace(plain, distillation=cfg.distillation, teacher=Logits((teacher,), seen))
+            student = replace(cfg.plain_fit(seed), dataset=seen, distillation=cfg.distillation, teacher=Logits((teacher,), seen))
             yield Row(BiasShift(student, transfer.shifted, cfg.dataset), {"arm": name, "seed": seed}, keep_curves=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from experiments.hinton_mnist_claims import CLAIMS, TABLES
+from experiments.hinton_nets import Nets
 from nncompress.errors import UserError
 from nncompress.lab.row import Row
-from nncompress.lab.stages import Fit, InitialWeights, Logits
-from nncompress.types import STRICT, Augmentation, Dataset, Distillation, Model, Seed, Training
+from nncompress.lab.stages import Logits
+from nncompress.types import Distillation, Seed
 
 __all__ = ["CLAIMS", "TABLES", "Config", "check", "rows", "smaller"]
 
@@ -26,18 +27,10 @@ ARMS = (
 
 
 @dataclass(frozen=True)
-class Config:
-    """`dataset`: what the students see; the teacher sees it under `jitter`. `ablation_seeds`: of the teachers that lack an ingredient."""
+class Config(Nets):
+    """`ablation_seeds`: of the teachers that lack an ingredient."""
 
-    __pydantic_config__ = STRICT
-    dataset: Dataset
-    jitter: Augmentation
-    teacher: Model
-    teacher_training: Training
-    student: Model
-    training: Training
     distillation: Distillation
-    seeds: list[Seed]
     ablation_seeds: list[Seed]
     arms: list[str]
 
@@ -48,12 +41,11 @@ def check(cfg: Config) -> None:
         if arm not in ARMS:
             near = get_close_matches(arm, ARMS, 1)
             raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
-    for name in ("seeds", "ablation_seeds", "arms"):
+    cfg.check_seeds()
+    for name in ("ablation_seeds", "arms"):
         values = getattr(cfg, name)
         if repeated := [value for value in values if values.count(value) > 1]:
             raise UserError(f"{name} = {values}: {repeated[0]} is there twice; give each once")
-    if not cfg.seeds:
-        raise UserError("seeds is empty: give at least one")
 
 
 def smaller(cfg: Config) -> Iterator[Config]:
@@ -70,31 +62,26 @@ def smaller(cfg: Config) -> Iterator[Config]:
 
 def rows(cfg: Config) -> Iterator[Row]:
     """Every arm and seed, as the stage that measures it."""
-    jittered = replace(cfg.dataset, augmentation=cfg.jitter)
-
-    def trained(model: Model, dataset: Dataset, training: Training, seed: int) -> Fit:
-        return Fit(model, dataset, training, InitialWeights(model, seed), seed)
-
-    teachers = {seed: trained(cfg.teacher, jittered, cfg.teacher_training, seed) for seed in cfg.seeds}
-    of_all = Logits(tuple(teachers.values()), cfg.dataset)
+    of_all = Logits(tuple(cfg.teacher_fit(seed) for seed in cfg.seeds), cfg.dataset)
     unlabelled = replace(cfg.distillation, hard_weight=0.0)
     for arm in cfg.arms:
         for seed in cfg.ablation_seeds if arm.startswith("teacher_") else cfg.seeds:
-            plain = trained(cfg.student, cfg.dataset, cfg.training, seed)
+            teacher, plain = cfg.teacher_fit(seed), cfg.plain_fit(seed)
+            own = Logits((teacher,), cfg.dataset)
             if arm == "teacher":
-                fit = teachers[seed]
+                fit = teacher
             elif arm == "plain":
                 fit = plain
             elif arm == "distilled":
-                fit = replace(plain, distillation=cfg.distillation, teacher=Logits((teachers[seed],), cfg.dataset))
+                fit = replace(plain, distillation=cfg.distillation, teacher=own)
             elif arm == "distilled_without_labels":  # a transfer set needs none
-                fit = replace(plain, distillation=unlabelled, teacher=Logits((teachers[seed],), cfg.dataset))
+                fit = replace(plain, distillation=unlabelled, teacher=own)
             elif arm == "distilled_from_ensemble":  # of all seeds' teachers, likewise without labels
                 fit = replace(plain, distillation=unlabelled, teacher=of_all)
             elif arm == "teacher_without_jitter":
-                fit = trained(cfg.teacher, cfg.dataset, cfg.teacher_training, seed)
+                fit = replace(teacher, dataset=cfg.dataset)
             elif arm == "teacher_without_dropout":
-                fit = trained(replace(cfg.teacher, input_dropout=0.0, hidden_dropout=0.0), jittered, cfg.teacher_training, seed)
+                fit = replace(cfg, teacher=replace(cfg.teacher, input_dropout=0.0, hidden_dropout=0.0)).teacher_fit(seed)
             else:
-                fit = trained(cfg.teacher, jittered, replace(cfg.teacher_training, max_norm=None), seed)
+                fit = replace(teacher, training=replace(cfg.teacher_training, max_norm=None))
             yield Row(fit, {"arm": arm, "seed": seed}, keep_curves=True)

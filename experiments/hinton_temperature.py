@@ -12,11 +12,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from experiments.hinton_nets import Nets
 from experiments.hinton_temperature_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row, Value
-from nncompress.lab.stages import Fit, InitialWeights, Logits
-from nncompress.types import STRICT, Augmentation, Count, Dataset, Distillation, Model, Positive, Seed, Training
+from nncompress.lab.stages import Logits
+from nncompress.types import Count, Distillation, Positive
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
@@ -25,29 +26,22 @@ IDENTITY = ("units", "temperature", "hard_weight")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Nets):
     """`units`: of each hidden layer of the student, `student.widths` but for these. `temperatures`: each tried with `distillation`'s weight of
     the hard labels; `hard_weights`: each tried at its temperature, on the widest student."""
 
-    __pydantic_config__ = STRICT
-    dataset: Dataset
-    jitter: Augmentation
-    teacher: Model
-    teacher_training: Training
-    student: Model
-    training: Training
     distillation: Distillation
     units: list[Count]
     temperatures: list[Positive]
     hard_weights: list[Annotated[float, Field(ge=0, le=1)]]
-    seeds: list[Seed]
 
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    for name in ("units", "temperatures", "hard_weights", "seeds"):
+    cfg.check_seeds()
+    for name in ("units", "temperatures", "hard_weights"):
         values = getattr(cfg, name)
-        if len(set(values)) < len(values) or (not values and name in ("units", "seeds")):
+        if len(set(values)) < len(values) or (not values and name == "units"):
             raise UserError(f"{name} = {values}: give at least one, each once")
     if len(cfg.student.widths) < 3:
         raise UserError(f"student.widths = {list(cfg.student.widths)}: the student needs a hidden layer, such as [784,800,800,10]")
@@ -67,24 +61,23 @@ def smaller(cfg: Config) -> Iterator[Config]:
 def rows(cfg: Config) -> Iterator[Row]:
     """For each seed a plain net of every width, and a student of it at every temperature; then the weights of the labels."""
     for seed in cfg.seeds:
-        jittered = replace(cfg.dataset, augmentation=cfg.jitter)
-        teacher = Fit(cfg.teacher, jittered, cfg.teacher_training, InitialWeights(cfg.teacher, seed), seed)
-        logits = Logits((teacher,), cfg.dataset)
-
-        def student(units: int, taught: Distillation | None, seed: int = seed, logits: Logits = logits) -> Fit:
-            inputs, *hidden, outputs = cfg.student.widths
-            model = replace(cfg.student, widths=(inputs, *(units for _ in hidden), outputs))
-            fit = Fit(model, cfg.dataset, cfg.training, InitialWeights(model, seed), seed)
-            return fit if taught is None else replace(fit, distillation=taught, teacher=logits)
-
+        logits = Logits((cfg.teacher_fit(seed),), cfg.dataset)
         for units in cfg.units:
-            yield Row(student(units, None), {"arm": "plain", "units": units, "seed": seed})
+            plain = with_units(cfg, units).plain_fit(seed)
+            yield Row(plain, {"arm": "plain", "units": units, "seed": seed})
             for temperature in cfg.temperatures:
                 taught = replace(cfg.distillation, temperature=temperature)
-                yield Row(student(units, taught), identity("temperature", units, taught, seed))
+                yield Row(replace(plain, distillation=taught, teacher=logits), identity("temperature", units, taught, seed))
+        widest = with_units(cfg, max(cfg.units)).plain_fit(seed)
         for weight in cfg.hard_weights:
             taught = replace(cfg.distillation, hard_weight=weight)
-            yield Row(student(max(cfg.units), taught), identity("hard_weight", max(cfg.units), taught, seed))
+            yield Row(replace(widest, distillation=taught, teacher=logits), identity("hard_weight", max(cfg.units), taught, seed))
+
+
+def with_units(cfg: Config, units: int) -> Config:
+    """`cfg` with a student of so many units in each hidden layer."""
+    inputs, *hidden, outputs = cfg.student.widths
+    return replace(cfg, student=replace(cfg.student, widths=(inputs, *(units for _ in hidden), outputs)))
 
 
 def identity(arm: str, units: int, taught: Distillation, seed: int) -> dict[str, Value]:

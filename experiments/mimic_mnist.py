@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from experiments.hinton_nets import Nets
 from experiments.mimic_mnist_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row
-from nncompress.lab.stages import Fit, GradientLimit, InitialWeights, Logits
-from nncompress.types import STRICT, Augmentation, Dataset, Distillation, Model, Positive, Seed, Training
+from nncompress.lab.stages import GradientLimit, Logits
+from nncompress.types import STRICT, Distillation, Positive
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows"]
 
@@ -30,25 +31,16 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Nets):
     """`matches`: arm -> what the student matches. `limit_temperatures`: where the gradient of soft targets is compared with its limit."""
 
-    __pydantic_config__ = STRICT
-    dataset: Dataset
-    jitter: Augmentation
-    teacher: Model
-    teacher_training: Training
-    student: Model
-    training: Training
     matches: dict[str, Match]
     limit_temperatures: tuple[Positive, ...]
-    seeds: list[Seed]
 
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    if not cfg.seeds or len(set(cfg.seeds)) < len(cfg.seeds):
-        raise UserError(f"seeds = {cfg.seeds}: give at least one, each once")
+    cfg.check_seeds()
     if taken := {"teacher", "plain", "gradient_limit"} & cfg.matches.keys():
         raise UserError(f"matches.{min(taken)}: this name is that of another arm; choose another")
 
@@ -56,9 +48,7 @@ def check(cfg: Config) -> None:
 def rows(cfg: Config) -> Iterator[Row]:
     """The teacher, the plain net, a student for each match, and the gradients of the plain net."""
     for seed in cfg.seeds:
-        jittered = replace(cfg.dataset, augmentation=cfg.jitter)
-        teacher = Fit(cfg.teacher, jittered, cfg.teacher_training, InitialWeights(cfg.teacher, seed), seed)
-        plain = Fit(cfg.student, cfg.dataset, cfg.training, InitialWeights(cfg.student, seed), seed)
+        teacher, plain = cfg.teacher_fit(seed), cfg.plain_fit(seed)
         logits = Logits((teacher,), cfg.dataset)
         yield Row(teacher, {"arm": "teacher", "seed": seed})
         yield Row(plain, {"arm": "plain", "seed": seed})

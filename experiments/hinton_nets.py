@@ -1,0 +1,37 @@
+"""The nets of Hinton, Vinyals & Dean 2015, section 3, which all their MNIST recipes share (conf/hinton/nets.yaml)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nncompress.errors import UserError
+from nncompress.lab.stages import Fit, InitialWeights
+from nncompress.types import STRICT, Augmentation, Dataset, Model, Seed, Training
+
+
+@dataclass(frozen=True)
+class Nets:
+    """`dataset`: what the students see; the teacher sees it under `jitter`."""
+
+    __pydantic_config__ = STRICT
+    dataset: Dataset
+    jitter: Augmentation
+    teacher: Model
+    teacher_training: Training
+    student: Model
+    training: Training
+    seeds: list[Seed]
+
+    def teacher_fit(self, seed: int) -> Fit:
+        """The teacher of a seed: large, regularised, on jittered images."""
+        jittered = replace(self.dataset, augmentation=self.jitter)
+        return Fit(self.teacher, jittered, self.teacher_training, InitialWeights(self.teacher, seed), seed)
+
+    def plain_fit(self, seed: int) -> Fit:
+        """The student of a seed that learns the labels alone."""
+        return Fit(self.student, self.dataset, self.training, InitialWeights(self.student, seed), seed)
+
+    def check_seeds(self) -> None:
+        """Raises: UserError if there is none, or one twice."""
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds = {self.seeds}: give at least one, each once")
