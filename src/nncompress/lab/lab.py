@@ -210,9 +210,7 @@ class Lab:
             if on_steps is not None:
                 on_steps(done * len(fits))
 
-        if (
-            time.monotonic() - self._collected > 60
-        ):  # a finished fit is a cycle of module and Trainer: tens of megabytes until Python looks for it
+        if time.monotonic() - self._collected > 60:  # finished fits are cycles of module and Trainer, which hold tens of megabytes
             gc.collect()
             self._collected = time.monotonic()
         results = fit(task, replicates, self.runtime, tick, keep)
@@ -312,6 +310,7 @@ class Lab:
     def _run_pool(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], labels: dict[str, str], tick: Any, finished: Any) -> None:
         for name, value in MEMORY.items():
             os.environ.setdefault(name, value)
+        os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")  # it clears up after Ctrl-C, and need not say so
         context = multiprocessing.get_context("spawn")
         steps = context.SimpleQueue()
         listener = threading.Thread(target=lambda: [tick(n) for n in iter(steps.get, None)], daemon=True)

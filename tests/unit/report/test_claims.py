@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from math import inf, isnan
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -251,6 +253,11 @@ def test_a_verdict_says_whose_claim_it_is() -> None:
     assert (judge(claim, fake_records(rounds=(0,)))["kind"], Claim("a", "A.", None, claim.statistic).kind) == ("transferred", "paper")
 
 
-@pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim.paper is not None], ids=lambda claim: claim.id)
-def test_the_paper_s_value_of_a_claim_is_among_the_published_ones(claim: Claim) -> None:
-    assert claim.paper in pd.read_csv("results/paper/lottery_ticket.csv")["value"].to_list()
+RECIPES = {path.name.removesuffix("_claims.py") for path in (Path(__file__).resolve().parents[3] / "experiments").glob("*_claims.py")}
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_the_papers_values_of_claims_are_among_the_published_ones(recipe: str) -> None:
+    published = pd.read_csv(f"results/paper/{recipe}.csv")["value"].to_list()
+    claims = importlib.import_module(f"experiments.{recipe}_claims").CLAIMS
+    assert claims and not [claim.id for claim in claims if claim.paper is not None and claim.paper not in published]
