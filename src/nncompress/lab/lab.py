@@ -210,7 +210,8 @@ class Lab:
             if on_steps is not None:
                 on_steps(done * len(fits))
 
-        if time.monotonic() - self._collected > 60:  # finished fits are cycles of module and Trainer, which hold tens of megabytes
+        # Finished fits are cycles of module and Trainer, which hold tens of megabytes.
+        if time.monotonic() - self._collected > 60:
             gc.collect()
             self._collected = time.monotonic()
         results = fit(task, replicates, self.runtime, tick, keep)

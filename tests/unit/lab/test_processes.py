@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import textwrap
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,12 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_killed_ends_the_run_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Doomed(ProcessPoolExecutor):
-        def submit(self, *given: Any, **named: Any) -> Any:
-            future = super().submit(*given, **named)
-            for process in self._processes.values():
-                process.kill()
-            return future
+    def wait_in_vain(*given: Any, **named: Any) -> Any:
+        for process in multiprocessing.active_children():
+            process.kill()
+        return wait(*given, **named)
 
-    monkeypatch.setattr(lab_module, "ProcessPoolExecutor", Doomed)
+    monkeypatch.setattr(lab_module, "wait", wait_in_vain)
     with pytest.raises(UserError, match=r"^a worker process was killed, perhaps for want of memory: start again"):
         tiny.run(tiny.experiment(), tiny.settings(tmp_path, workers=2))
 
