@@ -22,12 +22,14 @@ from nncompress.types import STRICT, Count, Dataset, Fraction, Model, Positive, 
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
-SELECTS = ("rounds", "seeds", "control_seeds", "arms", "rewind_steps", "instability_rounds", "retraining_rounds")
+SELECTS = ("rounds", "seeds", "control_seeds", "arms", "rewind_steps", "instability_rounds", "last_round")
 """The keys that choose among the rows and change none."""
 ARMS = (
     "winning_ticket", "random_reinit", "random_mask", "one_shot", "rewinding",
     "learning_rate_rewinding", "fine_tuning", "float32", "instability", "overlap",
 )  # fmt: skip
+SHORTENED = ("rewinding", "learning_rate_rewinding", "fine_tuning", "float32")
+"""The arms that may end before the others."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Config:
     """`prune_fraction`: layer -> share of the surviving weights removed each round. `rewind_steps`: k of weight rewinding.
     `seeds`: replicates of winning ticket and random reinit; `control_seeds`: of the other arms. `reinit_offset`, `order_offset`:
     added to a seed to draw fresh weights or another batch order. `fine_tuning_rate`: learning rate of fine-tuning.
-    `instability_rounds`: rounds at which two runs that differ in batch order only are interpolated. `retraining_rounds`: rounds of rewinding,
-    learning-rate rewinding, fine-tuning and float32, where these are fewer than `rounds`."""
+    `instability_rounds`: rounds at which two runs that differ in batch order only are interpolated. `last_round`: arm -> its last round, for
+    rewinding, learning-rate rewinding, fine-tuning and float32, where that comes before `rounds`."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -52,12 +54,10 @@ class Config:
     order_offset: Count
     fine_tuning_rate: Positive
     instability_rounds: list[int]
-    retraining_rounds: Count
+    last_round: dict[str, Count]
 
-    @property
-    def last_retraining(self) -> int:
-        """The last round of the arms of later papers and of float32."""
-        return min(self.rounds, self.retraining_rounds)
+    def rounds_of(self, arm: str) -> int:
+        return min(self.rounds, self.last_round.get(arm, self.rounds))
 
 
 def check(cfg: Config) -> None:
@@ -66,6 +66,9 @@ def check(cfg: Config) -> None:
         if arm not in ARMS:
             near = get_close_matches(arm, ARMS, 1)
             raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
+    for arm in cfg.last_round:
+        if arm not in SHORTENED:
+            raise UserError(f"last_round: {arm!r} is none of the arms that can end early: {', '.join(SHORTENED)}")
     if not cfg.seeds:
         raise UserError("seeds is empty: give at least one")
     for name in ("seeds", "control_seeds", "rewind_steps", "instability_rounds", "arms"):
@@ -140,7 +143,7 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
     """The arms that the winning ticket is compared with, for one seed. `tickets`: its winning tickets by round."""
     dense = tickets[0]
     identity: dict[str, Value] = {"arm": arm, "seed": seed}
-    rounds, retraining = range(1, cfg.rounds + 1), range(1, cfg.last_retraining + 1)
+    rounds, retraining = range(1, cfg.rounds + 1), range(1, cfg.rounds_of(arm) + 1)
     if arm == "random_mask":  # as sparse, layer by layer, but anywhere
         for round_ in rounds:
             mask = tickets[round_].mask
@@ -164,7 +167,7 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
             fit = replace(dense, start=fit, mask=PrunedMask(fit, fraction), training=training)
             yield Row(fit, {**identity, "round": round_})
     elif arm == "float32":  # the winning ticket again, every layer in float32
-        for round_, fit in enumerate(iterated(in_float32(dense), fraction, cfg.last_retraining)):
+        for round_, fit in enumerate(iterated(in_float32(dense), fraction, cfg.rounds_of("float32"))):
             yield Row(fit, {**identity, "round": round_})
     elif arm == "instability":  # two runs that differ in batch order only (Frankle et al. 2020)
         for round_ in cfg.instability_rounds:
@@ -175,7 +178,7 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
 def overlaps(cfg: Config, seed: int, tickets: dict[int, list[Fit]], fraction: dict[str, float]) -> Iterator[Row]:
     """How much of the ticket's mask others share, for one seed: the next seed's, the one-shot mask, the mask found in float32."""
     dense, following = tickets[seed][0], tickets.get(seed + 1)
-    float32 = list(iterated(in_float32(dense), fraction, cfg.last_retraining)) if "float32" in cfg.arms else [dense]
+    float32 = list(iterated(in_float32(dense), fraction, cfg.rounds_of("float32"))) if "float32" in cfg.arms else [dense]
     for round_ in range(1, cfg.rounds + 1):
         mask = tickets[seed][round_].mask
         others = {

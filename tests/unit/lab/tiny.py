@@ -34,7 +34,7 @@ CONFIG = lottery_ticket.Config(
     order_offset=1000,
     fine_tuning_rate=1.2e-4,
     instability_rounds=[0],
-    retraining_rounds=99,
+    last_round={},
 )
 
 
