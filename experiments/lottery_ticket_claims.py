@@ -403,7 +403,7 @@ FIGURES = (
         (Panel("overlap", "overlap of masks (Jaccard index), %", "%"),), order=OVERLAPS, derive=beside_chance,
     ),
     Lines(
-        "layers", "Weights remaining in each layer of the winning ticket, as the share pruned a round sets them",
+        "layers", "Weights remaining in each layer of the winning ticket",
         (Panel("layer_density", "weights remaining in the layer, %", "%"),), series="layer", derive=layers,
     ),
     Lines(

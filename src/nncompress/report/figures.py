@@ -167,7 +167,8 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         if over.empty:
             continue
         label = f"{percent(name)} of weights" if lines.series == "level" else spoken(name)
-        axes.plot(over.index, over["mean"], label=label, **style)
+        hides = any(len(line) == len(over) and (line["mean"] - over["mean"]).abs().max() < 0.01 * np.ptp(over["mean"]) for line in drawn)
+        axes.plot(over.index, over["mean"], label=label, linestyle="--" if hides else "-", **style)  # what lies under dashes shows
         low, high = (over["mean"] - over["std"], over["mean"] + over["std"]) if lines.band == "std" else (over["min"], over["max"])
         axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)
         drawn.append(over[["mean", "count"]].assign(colour=[style["color"]] * len(over)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from experiments.lottery_ticket_claims import FIGURES
 from nncompress.report.figures import OKABE_ITO, Lines, Panel, draw, save
 from nncompress.report.records import read_curves, tidy
 from tests.unit.report.fake import fake_curves, fake_interpolations, fake_records, write_results
+
+ROOT = Path(__file__).parents[3]
 
 NO_CURVES = pd.DataFrame(columns=["arm", "round", "seed", "level"])
 named = {lines.name: lines for lines in FIGURES}
@@ -66,6 +69,23 @@ def test_the_band_may_be_the_range() -> None:
     assert figure is not None and "band: minimum to maximum" in figure.texts[1].get_text()
     heights = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == pytest.approx((97.98, 98.32))
+
+
+def test_a_line_that_hides_another_is_dashed() -> None:
+    records = fake_records()
+    records["density_fc2.weight"] = records["density_fc1.weight"]
+    lines = {str(line.get_label()): line.get_linestyle() for line in drawn("layers", records).axes[0].get_lines()}
+    assert lines == {"fc1": "-", "fc2": "--", "fc3": "-"}
+    assert {line.get_linestyle() for line in drawn("tickets", fake_records()).axes[1].get_lines()[:3]} == {"-"}
+
+
+def test_titles_fit_their_figures() -> None:
+    claims = [import_module(f"experiments.{path.stem}") for path in (ROOT / "experiments").glob("*_claims.py")]
+    figures = [figure for module in claims for figure in getattr(module, "FIGURES", ())]
+    assert figures
+    for figure in figures:
+        inches = max(6.4, 4.2 * len(figure.panels)) if isinstance(figure, Lines) else 6.4
+        assert len(figure.title) <= 9.5 * inches, figure.title  # about as many bold letters fit
 
 
 def test_an_arm_keeps_its_colour_over_the_figures() -> None:
