@@ -205,6 +205,18 @@ def test_a_sweep_in_parallel_processes_shares_the_store(command: Any, here: Call
 
 
 @pytest.mark.slow
+def test_the_sweep_over_temperatures_fills_one_grid_and_logs_each_point(command: Any, tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    sweep = ("experiment=smoke/hinton_temperature", "hparams_search=temperature", "units=[5],[30]", "temperatures=[4]", "seeds=[0]")
+    succeeded(command(*sweep, f"lab.results={tmp_path}", HOME=str(tmp_path)))
+    found = records(tmp_path, "smoke/hinton_temperature")
+    assert sorted((row["arm"], row["units"]) for row in found) == [(arm, units) for arm in ("plain", "temperature") for units in ("30", "5")]
+    assert {row["variant"] for row in found} == {""}
+    assert len(list((tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb"))) == 2
+    assert (tmp_path / "figures" / "smoke" / "hinton_temperature_temperature.png").exists()
+
+
+@pytest.mark.slow
 def test_a_sweep_through_submitit_runs_as_it_would_on_a_cluster(command: Any, tmp_path: Path) -> None:
     sweep = ("experiment=smoke/lottery_ticket", "hparams_search=grid_local", *TINY[1:], "training.learning_rate=1e-3,2e-3")
     succeeded(command(*sweep, f"lab.results={tmp_path}"))
