@@ -177,7 +177,7 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
 
 def overlaps(cfg: Config, seed: int, tickets: dict[int, list[Fit]], fraction: dict[str, float]) -> Iterator[Row]:
     """How much of the ticket's mask others share, for one seed: the next seed's, the one-shot mask, the mask found in float32."""
-    dense, following = tickets[seed][0], tickets.get(seed + 1)
+    dense, following = tickets[seed][0], tickets.get(min((other for other in tickets if other > seed), default=-1))
     float32 = list(iterated(in_float32(dense), fraction, cfg.rounds_of("float32"))) if "float32" in cfg.arms else [dense]
     for round_ in range(1, cfg.rounds + 1):
         mask = tickets[seed][round_].mask

@@ -53,6 +53,8 @@ class Experiment:
     def rows(self) -> list[Row]:
         """The recipe's rows, each checked to have columns of its own."""
         rows = list(self.recipe.rows(self.config))
+        if not rows:
+            raise UserError(f"{self.name} has nothing to do: give at least one arm and one seed for it")
         seen: dict[str, Row] = {}
         for row in rows:
             if unknown := row.columns.keys() - set(self.identity):
@@ -106,12 +108,15 @@ class Book:
             records.upsert(self.curves, points, self.experiment.identity, along=ALONG)
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
-        """One tidy row. `total_*` counts every fit that the row stands on once: earlier rounds, teachers and itself."""
+        """One tidy row. `total_*` counts every stored stage that the row stands on once: earlier rounds, teachers, their logits and itself."""
+        from nncompress.data import known_fingerprint
+
         e, fit = self.experiment, fit_of(row.stage)
-        costs = [self.lab.cost(stage) for stage in ancestors([row.stage]) if isinstance(stage, Fit)]
+        costs = [self.lab.cost(stage) for stage in ancestors([row.stage]) if stage.stored]
         identity = {"experiment": e.name, "scale": e.scale, "dataset": fit.dataset.name, "model": fit.model.name, "variant": e.variant}
         totals = {"total_flops": sum(flops for flops, _ in costs), "total_seconds": sum(seconds for _, seconds in costs)}
-        return {**identity, **row.columns, "steps": fit.steps, **artifact.metrics, **totals, **artifact.provenance, "key": row.stage.key}
+        origin = {"data": known_fingerprint(fit.dataset.name), **artifact.provenance}
+        return {**identity, **row.columns, "steps": fit.steps, **artifact.metrics, **totals, **origin, "key": row.stage.key}
 
     def close(self) -> pd.DataFrame:
         """Report on what is recorded, to files and to the terminal."""

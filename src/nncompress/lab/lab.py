@@ -90,8 +90,9 @@ class Lab:
 
     KEEP = 2**26  # bytes of artifacts held in memory: about 48 fits of LeNet-300-100
 
-    def __init__(self, settings: Settings, say: Callable[[str], None] = print) -> None:
+    def __init__(self, settings: Settings, say: Callable[[str], None] = print, labels: dict[str, str] | None = None) -> None:
         self.settings = settings.resolved()
+        self.labels = labels or {}
         self.store = Store(self.settings.store)
         provenance()  # the commit of the code that is loaded now
         self.say = say
@@ -127,7 +128,7 @@ class Lab:
         found = self.find(stage)
         if found is None:
             if stage.stored:
-                self.train([stage], {})
+                self.train([stage])
                 found = self.find(stage)
                 assert found is not None, stage.key
             else:
@@ -143,7 +144,7 @@ class Lab:
 
     # -- a group of stages, in this process ------------------------------------------------------------------------------------------------
 
-    def train(self, group: Sequence[Stage], labels: dict[str, str], on_steps: Callable[[int], None] | None = None) -> None:
+    def train(self, group: Sequence[Stage], on_steps: Callable[[int], None] | None = None) -> None:
         """Compute and store the stages of a group: fits that share all but start, mask and seed, or one stage of another kind.
 
         `on_steps` is called with the optimiser steps done since the last call, summed over replicates.
@@ -151,11 +152,11 @@ class Lab:
         Another process that computes one of them is waited for, and its result taken.
         """
         upstream = {stage: {s: self.get(s) for s in stage.upstream} for stage in group}
-        with self.store.lock([stage.key for stage in group], partial(_say_waiting, labels)) if rank() == 0 else nullcontext():
+        with self.store.lock([stage.key for stage in group], partial(_say_waiting, self.labels)) if rank() == 0 else nullcontext():
             missing = agreed([stage for stage in group if self.store.read(stage) is None])
             began = time.perf_counter()
             if fits := [stage for stage in missing if isinstance(stage, Fit)]:
-                self._train_fits(fits, labels, upstream, on_steps)
+                self._train_fits(fits, upstream, on_steps)
             for stage in missing:
                 if not isinstance(stage, Fit):
                     artifact = stage.compute(upstream[stage], self)
@@ -167,7 +168,6 @@ class Lab:
     def _train_fits(
         self,
         fits: Sequence[Fit],
-        labels: dict[str, str],
         upstream: dict[Stage, dict[Stage, Artifact]],
         on_steps: Callable[[int], None] | None,
     ) -> None:
@@ -175,13 +175,12 @@ class Lab:
         steps = [state[1]["step"] if state else 0 for state in states]
         for step in sorted(set(steps), reverse=True):  # replicates that were interrupted at different steps go on apart
             chosen = [place for place, at in enumerate(steps) if at == step]
-            self._train_stack([fits[place] for place in chosen], [states[place] for place in chosen], labels, upstream, on_steps)
+            self._train_stack([fits[place] for place in chosen], [states[place] for place in chosen], upstream, on_steps)
 
     def _train_stack(
         self,
         fits: Sequence[Fit],
         states: Sequence[Any],
-        labels: dict[str, str],
         upstream: dict[Stage, dict[Stage, Artifact]],
         on_steps: Callable[[int], None] | None,
     ) -> None:
@@ -192,7 +191,7 @@ class Lab:
         masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
         replicates = [
             Replicate(
-                labels.get(f.key, f.key),
+                self.labels.get(f.key, f.key),
                 f.seed,
                 upstream[f][f.start].weights,
                 mask,
@@ -243,16 +242,16 @@ class Lab:
 
     def run(self, rows: Sequence[Row], on_rows: Callable[[list[Row]], None]) -> None:
         """Compute what is missing for the rows. `on_rows` gets rows as their stages are there, those already stored first."""
-        labels = {row.stage.key: row.label for row in reversed(rows)}
-        by_stage: dict[Stage, list[Row]] = {}
-        for row in rows:
-            by_stage.setdefault(row.stage, []).append(row)
+        self.labels = {row.stage.key: row.label for row in reversed(rows)}
         missing = agreed(self.missing([row.stage for row in rows]))
         waiting = set(missing)
         needs = {stage: [s for s in ancestors([stage])[:-1] if s in waiting] for stage in missing}
         if rank() != 0:
             self.say, on_rows = (lambda _: None), (lambda _: None)
-        on_rows([row for row in rows if row.stage not in waiting])
+        # A row is entered when all that it stands on is there, since its costs count that too: a store may have lost an earlier round of it.
+        lacking = [(row, waiting.intersection(ancestors([row.stage]))) for row in rows]
+        on_rows([row for row, lacks in lacking if not lacks])
+        lacking = [(row, lacks) for row, lacks in lacking if lacks]
         if not missing:
             return
         total = sum(stage.steps for stage in missing if isinstance(stage, Fit))
@@ -269,17 +268,20 @@ class Lab:
 
         def finished(group: Sequence[Stage], seconds: float) -> None:
             bar.set_description(f"{len(waiting)} stages to do")
-            self._announce(group, labels, seconds)
-            on_rows([row for stage in group for row in by_stage.get(stage, [])])
+            self._announce(group, seconds)
+            for _, lacks in lacking:
+                lacks.difference_update(group)
+            on_rows([row for row, lacks in lacking if not lacks])
+            lacking[:] = [(row, lacks) for row, lacks in lacking if lacks]
 
         try:
-            (self._run_here if self.settings.workers == 1 else self._run_pool)(needs, waiting, labels, bar.update, finished)
+            (self._run_here if self.settings.workers == 1 else self._run_pool)(needs, waiting, bar.update, finished)
         finally:
             bar.close()
 
-    def _announce(self, group: Sequence[Stage], labels: dict[str, str], seconds: float) -> None:
+    def _announce(self, group: Sequence[Stage], seconds: float) -> None:
         first = self.get(group[0])
-        names = labels.get(group[0].key, type(group[0]).__name__) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
+        names = self.labels.get(group[0].key, type(group[0]).__name__) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
         numbers = [f"validation accuracy {first.metrics['validation_accuracy']:.2%}"] if "validation_accuracy" in first.metrics else []
         numbers += [f"density {first.metrics['density']:.1%}"] if "density" in first.metrics else []
         text = f"done: {names}: {', '.join([*numbers, f'{seconds:.0f} s'])}"
@@ -300,15 +302,15 @@ class Lab:
             ready = [s for s in ready if s not in group]
             yield group
 
-    def _run_here(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], labels: dict[str, str], tick: Any, finished: Any) -> None:
+    def _run_here(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], tick: Any, finished: Any) -> None:
         while waiting:
             group = next(self._groups(needs, waiting, set()))
             began = time.perf_counter()
-            self.train(group, labels, tick)
+            self.train(group, tick)
             waiting -= set(group)
             finished(group, time.perf_counter() - began)
 
-    def _run_pool(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], labels: dict[str, str], tick: Any, finished: Any) -> None:
+    def _run_pool(self, needs: dict[Stage, list[Stage]], waiting: set[Stage], tick: Any, finished: Any) -> None:
         for name, value in MEMORY.items():
             os.environ.setdefault(name, value)
         os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")  # it clears up after Ctrl-C, and need not say so
@@ -317,7 +319,7 @@ class Lab:
         listener = threading.Thread(target=lambda: [tick(n) for n in iter(steps.get, None)], daemon=True)
         listener.start()
         settings = replace(self.settings, workers=1)
-        pool = ProcessPoolExecutor(self.settings.workers, context, _start_worker, (settings, labels, steps, os.getpid()))
+        pool = ProcessPoolExecutor(self.settings.workers, context, _start_worker, (settings, self.labels, steps, os.getpid()))
         running: dict[Future[None], tuple[list[Stage], float]] = {}
         try:
             while waiting:
@@ -368,7 +370,7 @@ def _start_worker(settings: Settings, labels: dict[str, str], steps: Any, parent
     """Set up a worker process. It leaves Ctrl-C to its parent and ends when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _worker.update(lab=Lab(settings, say=lambda _: None), labels=labels, steps=steps)
+    _worker.update(lab=Lab(settings, say=lambda _: None, labels=labels), steps=steps)
 
 
 def _end_with(parent: int) -> None:
@@ -378,4 +380,4 @@ def _end_with(parent: int) -> None:
 
 
 def _work(group: list[Stage]) -> None:
-    _worker["lab"].train(group, _worker["labels"], _worker["steps"].put)
+    _worker["lab"].train(group, _worker["steps"].put)

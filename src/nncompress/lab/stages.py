@@ -238,15 +238,19 @@ class ShuffledMask(Stage):
 @dataclass(frozen=True, eq=False)
 class MaskOverlap(Stage):
     """How much two masks have in common. Metrics: `overlap`, the Jaccard index of the weights that they keep; `overlap_by_chance`, that of
-    random masks with their layer densities; `density` of the first."""
+    random masks with their layer densities; `overlap_by_chance_per_input`, of random masks with their densities of each input of a layer;
+    `density` of the first."""
+
+    version: ClassVar[int] = 2
 
     first: Stage
     second: Stage
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         first, second = given[self.first].masks, given[self.second].masks
-        metrics = {"overlap": overlap(first, second), "overlap_by_chance": overlap_by_chance(first, second), "density": density(first)}
-        return Artifact({}, metrics)
+        chance = {"": False, "_per_input": True}
+        metrics = {f"overlap_by_chance{name}": overlap_by_chance(first, second, per_input) for name, per_input in chance.items()}
+        return Artifact({}, {"overlap": overlap(first, second), **metrics, "density": density(first)})
 
 
 @dataclass(frozen=True, eq=False)

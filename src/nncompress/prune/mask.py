@@ -23,14 +23,19 @@ def shuffle_masks(masks: MaskArrays, seed: int) -> dict[str, np.ndarray]:
     return {name: generator.permutation(masks[name].ravel()).reshape(masks[name].shape) for name in sorted(masks)}
 
 
-def overlap_by_chance(first: MaskArrays, second: MaskArrays) -> float:
+def overlap_by_chance(first: MaskArrays, second: MaskArrays, per_input: bool = False) -> float:
     """The Jaccard index that is to be expected of masks with the layer densities p and q of these at random places: of n weights n p q are in
-    both and n (p + q - p q) in either."""
+    both and n (p + q - p q) in either.
+
+    `per_input`: at random places among the weights of each input of a layer (unit or channel), so that inputs keep their densities; an image's
+    empty margin is pruned in every net, which is overlap without agreement on anything else.
+    """
     both = either = 0.0
     for name in first:
-        p, q = first[name].mean(), second[name].mean()
-        both += first[name].size * p * q
-        either += first[name].size * (p + q - p * q)
+        over = tuple(axis for axis in range(first[name].ndim) if not (per_input and axis == 1))
+        p, q = first[name].mean(over), second[name].mean(over)
+        both += first[name].size * float((p * q).mean())
+        either += first[name].size * float((p + q - p * q).mean())
     return both / either if either else 1.0
 
 

@@ -47,6 +47,7 @@ class Table:
 
     `at`: show of the columns' values only those nearest to these (density: of the rounds there are). `order`: the values of `index` that
     are shown first. `where`: the records that count. `derive`: makes the table's records from them, for a metric or a name they lack.
+    `cut_off`: the column that bounds the metric; a cell where a seed comes within 5 % of it is marked as no more than a lower bound.
     """
 
     name: str
@@ -59,16 +60,19 @@ class Table:
     order: tuple[str, ...] = ()
     where: Where = field(default_factory=dict)
     derive: Callable[[DataFrame], DataFrame] | None = None
+    cut_off: str = ""
 
 
 @dataclass(frozen=True)
 class Published:
-    """The numbers of `results/paper/<recipe>.csv` that the records (after `derive`) hold too, side by side. `units`: metric -> unit."""
+    """The numbers of `results/paper/<recipe>.csv` that the records (after `derive`) hold too, side by side. `units`: metric -> unit. `note`:
+    what to know of them, printed underneath."""
 
     name: str
     title: str
     units: Mapping[str, Unit]
     derive: Callable[[DataFrame], DataFrame] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

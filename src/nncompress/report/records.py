@@ -17,7 +17,8 @@ WORDS = ("experiment", "scale", "dataset", "model", "variant", "arm", "precision
 NUMBERS = (  # what the lab and its stages record; a file lacks those that none of its arms has, and what is declared asks for them all the same
     "round", "rewind_step", "seed", "density", "steps", "validation_loss", "validation_accuracy", "train_loss", "train_accuracy",
     "test_loss", "test_accuracy", "early_stop_step", "early_stop_validation_loss", "early_stop_loss", "early_stop_accuracy", "instability",
-    "train_instability", "overlap", "overlap_by_chance", "train_flops", "total_flops", "seconds", "total_seconds",
+    "train_instability", "overlap", "overlap_by_chance", "overlap_by_chance_per_input",
+    "train_flops", "total_flops", "seconds", "total_seconds",
 )  # fmt: skip
 
 

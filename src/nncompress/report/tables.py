@@ -14,7 +14,7 @@ from nncompress.report.words import natural, number, percent, span, spoken, with
 __all__ = ["CSV_COLUMNS", "Laid", "Published", "Table", "lay", "ledger", "markdown", "text"]
 
 CSV_COLUMNS = ("table", "row", "column", "metric", "mean", "std", "n", "paper", "scale")
-NUMERIC = ("", *"0123456789–−∞")
+NUMERIC = ("", *"0123456789–−∞≥")
 SAME_DENSITY = 0.03
 """Two densities are one if they differ by at most this share: the papers print two or three figures."""
 
@@ -48,6 +48,8 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
     shown = nearest(shown, table.at)
     by_seed = records.groupby([index, columns, "seed"])[table.metric].mean()
     values = pd.DataFrame(by_seed.groupby([index, columns]).agg(["mean", "std", "count"]))
+    late = records[table.metric] > 0.95 * records[table.cut_off] if table.cut_off in records else pd.Series(False, records.index)
+    values["bound"] = late.groupby([records[index], records[columns]]).any()
     names = _in_order(records[index].unique(), table.order, descending=index == "level")
     cells, rows = [], []
     for name in names:
@@ -64,19 +66,23 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
             cell = found[column]
             published = _published(paper, records, table, {index: name, columns: column})
             row.append(
-                _shown(cell["mean"], cell["std"], table) + (f" (paper {number(published, table.unit)})" if published is not None else "")
+                ("≥ " if cell["bound"] else "")
+                + _shown(cell["mean"], cell["std"], table)
+                + (f" (paper {number(published, table.unit)})" if published is not None else "")
             )
             cells.append((table.name, name, column, table.metric, cell["mean"], cell["std"], int(cell["count"]), published, scale_of(records)))
         rows.append(row)
     head = [spoken(table.index), *(_named(columns, column) for column in shown)]
     note = f"Mean ± standard deviation over n seeds; scale: {scale_of(records)}."
+    if any(cell.startswith("≥") for row in rows for cell in row):
+        note += " ≥: in a seed or more the value lies in the last 5 % of the training, which may have cut it off."
     return Laid(table.title, head, rows, note, _cells(cells))
 
 
 def ledger(records: pd.DataFrame) -> Laid | None:
     """What the results cost, by arm: training FLOPs and seconds of its own fits, and of its dearest row with all that the row stands on."""
     records = comparable(records)
-    records = records[records["train_flops"].notna() | records["seconds"].notna()]
+    records = records[records["train_flops"].notna()]
     if records.empty:
         return None
     once = records[~records["key"].duplicated() | (records["key"] == "")]
@@ -88,14 +94,15 @@ def ledger(records: pd.DataFrame) -> Laid | None:
         rows.append([name, str(len(own)), f"{numbers[0]:.2e}", f"{numbers[1]:.2f}", _flops(numbers[2]), number(numbers[3], "×")])
         for metric, value in zip(("train_flops", "hours", "largest_total_flops", "largest_total_hours"), numbers, strict=True):
             cells.append(("ledger", "all" if arm is None else arm, "", metric, value, None, len(own), None, scale_of(records)))
-    head = ["arm", "fits", "training FLOPs", "hours", "FLOPs of one row with all before it, at most", "hours of one such row"]
+    head = ["arm", "fits", "training FLOPs", "process-hours", "FLOPs of one row with all before it, at most", "process-hours of one such row"]
     devices = ", ".join(sorted(set(records["device"]) - {""})) or "unknown device"
     return Laid(
         "Compute",
         head,
         rows,
-        f"On {devices}; scale: {scale_of(records)}. Fits that no row shows count only in the totals of the rows that stand on them. Hours are "
-        "wall time, which includes other work on the machine.",
+        f"On {devices}; scale: {scale_of(records)}. Fits that no row shows count only in the totals of the rows that stand on them. FLOPs are "
+        "two for each multiply-accumulate of the dense net forward and four backward, whatever its mask; evaluation is not counted. Hours are "
+        "of the processes that trained, several at once: a replicate's share of its stack, other work on the machine included.",
         _cells(cells),
     )
 
@@ -147,7 +154,7 @@ def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) 
     if not rows:
         return None
     head = ["what", "arm", "weights remaining", "paper", "ours", "n", "source"]
-    note = f"Ours: mean ± standard deviation over n seeds; scale: {scale_of(records)}."
+    note = " ".join([f"Ours: mean ± standard deviation over n seeds; scale: {scale_of(records)}.", *([table.note] if table.note else [])])
     return Laid(table.title, head, rows, note, _cells(cells))
 
 

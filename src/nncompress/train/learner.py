@@ -230,7 +230,7 @@ class Learner(pl.LightningModule):
     def stop_diverged(self, replicate: int, what: str) -> NoReturn:
         """Raises: UserError that names the replicate, the step and the learning rate."""
         rate = learning_rate_at(self.training_spec, max(0, self.step - 1))
-        raise UserError(f"{self.labels[replicate]}: {what} by step {self.step} at learning rate {rate:g}; lower training.learning_rate")
+        raise UserError(f"{self.labels[replicate]}: {what} by step {self.step} at learning rate {rate:g}; lower the learning rate")
 
     @torch.no_grad()
     def _bound_norms(self, bound: float) -> None:

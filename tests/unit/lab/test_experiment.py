@@ -209,6 +209,8 @@ def test_a_longer_run_replaces_the_rows_of_a_budget_that_shortened_training(sett
     ("changes", "line"),
     [
         ({"seeds": [0, 0]}, "tiny has two rows 'winning_ticket round=0 seed=0': give seeds, rounds and arms once each"),
+        ({"arms": []}, "tiny has nothing to do: give at least one arm and one seed for it"),
+        ({"arms": ["one_shot"], "control_seeds": []}, "tiny has nothing to do: give at least one arm and one seed for it"),
         ({"prune_fraction": {"fc1": 0.2, "fc9": 0.2}}, "prune_fraction.fc9: the model has no such layer; it has fc1, fc2, fc3"),
         ({"model": Model("mlp", widths=(65, 20, 10, 10))}, "model mlp takes inputs of (1, 1, 65), but digits has images of (1, 8, 8)"),
         ({"model": Model("lenet_300_100")}, "model lenet_300_100 takes inputs of (1, 28, 28), but digits has images of (1, 8, 8)"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import torch
 from nncompress.errors import UserError
 from nncompress.lab import records
 from nncompress.lab import store as store_module
+from nncompress.lab.experiment import Book
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.stage import Stage, ancestors
 from nncompress.lab.stages import Fit
@@ -94,6 +96,26 @@ def test_seeds_and_arms_that_differ_in_masks_and_starts_train_as_one_stack(tmp_p
     trained.clear()
     tiny.run(tiny.experiment(), tiny.settings(tmp_path / "loop", replicates="loop"))
     assert [len(stack) for stack in trained] == [1] * 6
+
+
+def test_a_row_whose_earlier_round_the_store_has_lost_is_entered_when_that_is_there_again(
+    tmp_path: Path, trained: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, made = tiny.settings(tmp_path), tiny.experiment()
+    before = tiny.run(made, settings)
+    for row in made.rows()[:2]:  # the dense nets
+        shutil.rmtree(entry(settings, row.stage))
+    trained.clear()
+    enter = Book.enter
+
+    def entering(book: Book, rows: list[Any]) -> None:
+        count = len(trained)
+        enter(book, rows)
+        assert len(trained) == count, "a fit was trained while rows were entered"
+
+    monkeypatch.setattr(Book, "enter", entering)
+    assert_close(tiny.run(made, settings), before)
+    assert [sorted(stack) for stack in trained] == [["winning_ticket round=0 seed=0", "winning_ticket round=0 seed=1"]]
 
 
 def test_rows_are_entered_as_their_stages_finish_those_already_stored_first(tmp_path: Path) -> None:
@@ -239,7 +261,7 @@ def test_divergence_names_stage_step_and_learning_rate_and_stores_nothing(tmp_pa
     with pytest.raises(UserError) as refusal:
         tiny.run(tiny.experiment(training), settings)
     assert str(refusal.value) in {
-        f"winning_ticket round=0 seed=0: the loss is {loss} by step 6 at learning rate 1e+20; lower training.learning_rate"
+        f"winning_ticket round=0 seed=0: the loss is {loss} by step 6 at learning rate 1e+20; lower the learning rate"
         for loss in ("nan", "inf")
     }
     assert list(settings.store.glob("??/*")) == []

@@ -70,3 +70,19 @@ def test_the_overlap_by_chance_weighs_layers_by_hand() -> None:
     first = {"fc1": np.array([True] * 4 + [False] * 4), "fc2": np.array([True, False])}
     second = {"fc1": np.array([True] * 2 + [False] * 6), "fc2": np.array([True, False])}
     assert overlap_by_chance(first, second) == pytest.approx(1.5 / 6.5)
+
+
+def test_the_overlap_by_chance_among_the_weights_of_each_input_by_hand() -> None:
+    """The inputs keep 2 and 0 of 2 in the first mask, 1 and 0 in the second: 1 is in both, 2 in either; of the layer it is 0.5 and 2.5."""
+    first, second = {"fc1": np.array([[1, 0], [1, 0]], bool)}, {"fc1": np.array([[1, 0], [0, 0]], bool)}
+    assert overlap_by_chance(first, second, per_input=True) == pytest.approx(1 / 2)
+    assert overlap_by_chance(first, second) == pytest.approx(0.5 / 2.5)
+    empty_margin = {"fc1": np.random.default_rng(0).random((1000, 40)) < np.repeat([0.0, 0.4], 20)}
+    shuffled = {"fc1": np.random.default_rng(1).permuted(empty_margin["fc1"], axis=0)}
+    assert overlap(empty_margin, shuffled) == pytest.approx(overlap_by_chance(empty_margin, shuffled, per_input=True), rel=0.05)
+
+
+def test_the_places_of_a_random_mask_are_those_of_every_version_of_numpy() -> None:
+    """Stored fits stand on them. A new numpy that draws otherwise would change them under their old keys."""
+    (mask,) = shuffle_masks({"fc1.weight": np.arange(24).reshape(4, 6) < 7}, 3).values()
+    assert np.flatnonzero(mask).tolist() == [4, 6, 11, 12, 14, 19, 21]

@@ -99,7 +99,7 @@ def test_a_report_says_where_its_records_come_from(results: Path) -> None:
     report(results, [described(figures=())])
     overview = (results / "README.md").read_text()
     assert "- device: NVIDIA H100; cpu\n- commits: 0012345, 0012345+dirty, 22e8273\n" in overview
-    assert "- times: `seconds` are wall times, which include other work on the machine\n" in overview
+    assert "- times: `seconds` are a replicate's share of its stack's wall time; " in overview
 
 
 def test_rows_of_a_smaller_scale_are_left_out_and_counted(results: Path) -> None:

@@ -190,7 +190,7 @@ def test_bfloat16_changes_only_hidden_layers(density: float | None, runtime: Run
 
 def test_divergence_names_stage_step_and_learning_rate(runtime: Runtime) -> None:
     task = replace(TASK, training=replace(SGD, learning_rate=1e20))
-    with pytest.raises(UserError, match=r"replicate 0: the loss is (nan|inf) by step 20 at learning rate 1e\+20; lower training.learning_rate"):
+    with pytest.raises(UserError, match=r"replicate 0: the loss is (nan|inf) by step 20 at learning rate 1e\+20; lower the learning rate"):
         fit(task, replicates(None), runtime)
 
 
