@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from nncompress.errors import UserError
-from nncompress.lab.files import replace_file, writing
+from nncompress.files import replace_file, writing
 from nncompress.scales import size
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from safetensors import numpy as safetensors
 
 from nncompress.errors import UserError
-from nncompress.lab.files import replace_file, write_synced, writing
+from nncompress.files import replace_file, write_synced, writing
 from nncompress.lab.stage import Artifact, Stage, describe
 
 ARRAYS, ENTRY, SUMS = "arrays.safetensors", "entry.json", "SHA256SUMS"

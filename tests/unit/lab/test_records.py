@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nncompress import files
 from nncompress.errors import UserError
-from nncompress.lab import files, provenance, records
+from nncompress.lab import provenance, records
 from nncompress.lab.records import COLUMNS, IDENTITY, read, text, upsert
 
 

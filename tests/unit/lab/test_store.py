@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nncompress import files
 from nncompress.errors import UserError
-from nncompress.lab import files
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.store import ARRAYS, ENTRY, SUMS, EntryInfo, Store
 
