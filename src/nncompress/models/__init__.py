@@ -9,6 +9,7 @@ from nncompress.models.registry import (
     multiply_accumulates,
     output_layer,
     parameter_names,
+    parameter_shapes,
     parameter_sizes,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "multiply_accumulates",
     "output_layer",
     "parameter_names",
+    "parameter_shapes",
     "parameter_sizes",
 ]

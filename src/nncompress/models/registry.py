@@ -73,6 +73,11 @@ def parameter_names(model: Model) -> list[str]:
     return [name for name, _ in _skeleton(model).named_parameters()]
 
 
+def parameter_shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """The shape of each parameter, first layer first."""
+    return {name: tuple(parameter.shape) for name, parameter in _skeleton(model).named_parameters()}
+
+
 def parameter_sizes(model: Model) -> dict[str, int]:
     """How many numbers each parameter holds."""
     return {name: parameter.numel() for name, parameter in _skeleton(model).named_parameters()}

@@ -1,0 +1,358 @@
+"""A file format for compressed nets, and the account of what every byte of a file is spent on.
+
+All numbers are little-endian. A file is
+
+    magic, version, tensors, bytes of the model, bytes of the file                     `_FILE`
+    the model as JSON: the fields of `nncompress.types.Model` that are not at their default
+    for each parameter of the model, in its order:
+        bytes of the name, axes, dtype, coder, weight bits, index bits, kept, entries, values    `_TENSOR`
+        the name; the length of each axis, 32 bits each
+        for each of its sections: bytes, CRC-32                                                  `_SECTION`
+        the sections
+    SHA-256 of everything before
+
+and a parameter's sections are, in this order,
+
+    index_table, indices   if index bits: the gaps to the entries, see `sparse_index`
+    code_table, codes      if weight bits: the entries' codes; with indices, 0 is a filler and code + 1 a weight
+    values                 the codebook if there are codes; else of every entry its weight, 0 for fillers
+
+Entries are the surviving weights and the fillers between them; without indices they are all weights. Tables and streams are what the coder
+(`fixed`, `huffman`, `ans`) makes of the symbols. Reading a file executes nothing of it, and its memory is bounded by its length: a net may be
+`LARGEST_RATIO` times larger than its file, or `SMALL` if that is more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from nncompress.errors import UserError
+from nncompress.files import replace_file, writing
+from nncompress.quantize import ans, fixed, huffman
+from nncompress.quantize.sparse_index import to_gaps, to_positions
+from nncompress.quantize.tensors import CompressedTensor
+from nncompress.types import Model
+
+CODERS: dict[str, ModuleType] = {"fixed": fixed, "huffman": huffman, "ans": ans}
+"""Each has `encode(symbols, bits) -> table, stream`, `decode(table, stream, bits, count)` and `cost(table, bits, symbol)`."""
+VERSION = 1
+LARGEST_RATIO, SMALL = 1000, 20 * 2**20
+"""A dense net of more than SMALL bytes must not be more than LARGEST_RATIO times as large as its file: six times what the papers reach."""
+
+_MAGIC = b"\x89nnc\r\n\x1a\n"  # as PNG's: shows files that were changed in transit as if they were text
+_FILE = struct.Struct("<8sHHIQ")
+_TENSOR = struct.Struct("<BBBBBBIII")
+_SECTION = struct.Struct("<II")
+_DTYPES = ("<f4", "<f2")
+_LONGEST_MODEL = 4096
+"""Bytes of JSON. It bounds the layers that reading a file makes torch build."""
+_MODEL = TypeAdapter(Model)
+
+
+@dataclass(frozen=True)
+class CompressedNet:
+    """A model and all its parameters, by name."""
+
+    model: Model
+    tensors: dict[str, CompressedTensor]
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Parameter name -> float32 array, to be used as any trained weights are."""
+        return {name: tensor.weights for name, tensor in self.tensors.items()}
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a parameter, or the file around all of them, is stored in.
+
+    `parts`: bytes of 'codes' and 'indices' (of surviving weights), 'fillers' (codes and indices of these, to the nearest byte), 'codebook',
+    'tables' (of the coders: Huffman's code lengths and blocks, counts), 'floats' (weights that are not shared, biases) and 'header'
+    (with checksums). `index_bits`, `code_bits`: mean bits of an entry's index and code in the streams, as Han, Mao & Dally 2016 print them.
+    """
+
+    name: str
+    weights: int
+    kept: int
+    fillers: int
+    index_bits: float
+    code_bits: float
+    parts: dict[str, int]
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.parts.values())
+
+
+def save(path: Path | str, net: CompressedNet, coder: str = "huffman") -> None:
+    """Write the file, whole or not at all. `coder`: 'huffman', 'ans' or 'fixed'.
+
+    Raises: UserError for parameters that are not those of the model, an unknown coder, or a place that cannot be written.
+    """
+    content, path = encode(net, coder), Path(path)
+    with writing(path.parent, "choose another path"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content, path.with_name(f".{path.name}.{os.getpid()}"))
+
+
+def load(path: Path | str) -> CompressedNet:
+    """Read a file: its weights are those that were saved, bit for bit.
+
+    Raises: UserError if it cannot be read, is none of ours, of another version, damaged, or of a net that is absurdly large.
+    """
+    return decode(_content(path), str(path))
+
+
+def account(path: Path | str) -> list[Account]:
+    """A row for each parameter and, last, one for the file around them; their bytes add up to the file's. Raises: UserError as `load` does."""
+    return accounts(_content(path), str(path))
+
+
+# --- writing
+
+
+def encode(net: CompressedNet, coder: str = "huffman") -> bytes:
+    """The content of the file that `save` writes."""
+    if coder not in CODERS:
+        raise UserError(f"coder = {coder!r} is no coder; there are {', '.join(CODERS)}")
+    model = _MODEL.dump_json(net.model, exclude_defaults=True)
+    if len(model) > _LONGEST_MODEL:
+        raise UserError(f"the model takes {len(model)} bytes of JSON; a file holds {_LONGEST_MODEL}: build it of fewer layers")
+    tensors = [part for name, tensor in net.tensors.items() for part in _encode_tensor(name, tensor, coder)]
+    size = _FILE.size + len(model) + sum(map(len, tensors)) + hashlib.sha256().digest_size
+    _check_parameters(net.model, [(name, tensor.shape) for name, tensor in net.tensors.items()], size)
+    content = b"".join([_FILE.pack(_MAGIC, VERSION, len(net.tensors), len(model), size), model, *tensors])
+    return content + hashlib.sha256(content).digest()
+
+
+def _encode_tensor(name: str, tensor: CompressedTensor, coder: str) -> list[bytes]:
+    sections, entries, weights = {}, tensor.kept, np.arange(tensor.kept)
+    if tensor.positions is not None:
+        fields, weights = to_gaps(tensor.positions, tensor.index_bits)
+        entries = fields.size
+        sections["index_table"], sections["indices"] = CODERS[coder].encode(fields, tensor.index_bits)
+    values = tensor.values
+    if tensor.codes is not None:
+        symbols = np.zeros(entries, np.uint16)
+        symbols[weights] = tensor.codes + (tensor.positions is not None)
+        sections["code_table"], sections["codes"] = CODERS[coder].encode(symbols, tensor.weight_bits)
+    else:
+        values = np.zeros(entries, tensor.values.dtype)
+        values[weights] = tensor.values
+    dtype = f"<f{values.itemsize}"
+    sections["values"] = values.astype(dtype).tobytes()
+    if max(map(len, sections.values())) >= 2**32 or max(entries, *tensor.shape) >= 2**32:
+        raise UserError(f"{name} is too large: a parameter has at most 2^32 entries and sections of 2^32 bytes")
+    text = name.encode()
+    numbers = (len(text), len(tensor.shape), _DTYPES.index(dtype), list(CODERS).index(coder), tensor.weight_bits, tensor.index_bits)
+    header = _TENSOR.pack(*numbers, tensor.kept, entries, values.size) + text + np.array(tensor.shape, "<u4").tobytes()
+    return [header, *(_SECTION.pack(len(part), zlib.crc32(part)) for part in sections.values()), *sections.values()]
+
+
+# --- reading
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A parameter as the file has it: what its header says, and its sections by name. `header`: bytes of all that is no section."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    coder: ModuleType
+    weight_bits: int
+    index_bits: int
+    kept: int
+    entries: int
+    values: int
+    header: int
+    sections: dict[str, bytes] = field(repr=False)
+
+
+def decode(content: bytes, source: str = "the file") -> CompressedNet:
+    """The net that `encode` was given. `source`: what errors call it. Raises: UserError as `load` does."""
+    model, stored = _parse(content, source)
+    try:
+        _check_parameters(model, [(tensor.name, tensor.shape) for tensor in stored], len(content))
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    found = {}
+    for tensor in stored:
+        try:
+            found[tensor.name] = _decode_tensor(tensor)
+        except ValueError as error:
+            raise _damaged(source, f"{tensor.name}: {error}") from error
+    return CompressedNet(model, found)
+
+
+def _decode_tensor(stored: _Stored) -> CompressedTensor:
+    """Raises: ValueError if the sections are not what the header says. Its shape must have been checked: the number of entries is bounded by
+    it, and all that is allocated here by the number of entries."""
+    size, sections = math.prod(stored.shape), stored.sections
+    if not stored.kept <= stored.entries <= size:
+        raise ValueError(f"{stored.entries} entries for {stored.kept} of {size} weights")
+    values = np.frombuffer(sections["values"], stored.dtype)
+    if values.size != stored.values or not (stored.weight_bits or values.size == stored.entries):
+        raise ValueError(f"{values.size} values for {stored.entries} entries")
+    values = values.astype(values.dtype.newbyteorder("="))
+    codes = positions = None
+    if stored.weight_bits:
+        codes = stored.coder.decode(sections["code_table"], sections["codes"], stored.weight_bits, stored.entries)
+    if stored.index_bits:
+        is_weight = (values if codes is None else codes) != 0
+        fields = stored.coder.decode(sections["index_table"], sections["indices"], stored.index_bits, stored.entries)
+        positions = to_positions(fields, size)[is_weight]
+        if codes is None:
+            values = values[is_weight]
+        else:
+            codes = codes[is_weight] - np.uint16(1)
+    tensor = CompressedTensor(stored.shape, values, codes, positions, stored.weight_bits, stored.index_bits)
+    if tensor.kept != stored.kept:
+        raise ValueError(f"{tensor.kept} weights, not {stored.kept}")
+    return tensor
+
+
+def _check_parameters(model: Model, found: list[tuple[str, tuple[int, ...]]], size: int) -> None:
+    """Raises: UserError unless the names and shapes are those of the model's parameters, and these not too large for a file of `size` bytes."""
+    from nncompress.models import parameter_shapes  # torch, which neither `account` nor `inspect` waits for
+
+    try:
+        expected = list(parameter_shapes(model).items())
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"no net can be built of {model}") from error
+    for have, need in zip_longest(found, expected):
+        if have != need:
+            raise UserError(f"the parameters are not those of the model {model.name!r}: {_shown(have)} where it has {_shown(need)}")
+    net = 4 * sum(math.prod(shape) for _, shape in expected)
+    if net > max(SMALL, LARGEST_RATIO * size):
+        raise UserError(f"a net of {net:,} bytes in a file of {size:,}: more than {LARGEST_RATIO} times as much is not stored or read")
+
+
+def _shown(parameter: tuple[str, tuple[int, ...]] | None) -> str:
+    return "nothing" if parameter is None else f"{parameter[0]} {list(parameter[1])}"
+
+
+def _parse(content: bytes, source: str) -> tuple[Model, list[_Stored]]:
+    """The file's model and parameters, all checksums verified, nothing decoded."""
+    if not content.startswith(_MAGIC):
+        raise UserError(f"{source} is no compressed net: such files are written by `python -m nncompress.quantize compress`")
+    reader = _Reader(content, source)
+    _, version, tensors, model_size, size = _FILE.unpack(reader.take(_FILE.size))
+    if version != VERSION:
+        raise UserError(f"{source} is of format version {version}; this program reads version {VERSION}: use the program that wrote it")
+    if size != len(content):
+        raise _damaged(source, f"it has {len(content)} of its {size} bytes")
+    text = reader.take(model_size)
+    stored = [_parse_tensor(reader, source) for _ in range(tensors)]
+    at = reader.at
+    if reader.take(hashlib.sha256().digest_size) != hashlib.sha256(memoryview(content)[:at]).digest() or reader.at != size:
+        raise _damaged(source, "its checksum does not match")
+    try:
+        if model_size > _LONGEST_MODEL:
+            raise ValueError
+        model = _MODEL.validate_json(text)
+        if _MODEL.dump_json(model, exclude_defaults=True) != text:
+            raise ValueError
+    except (ValidationError, ValueError) as error:
+        raise _damaged(source, "it names no model") from error
+    return model, stored
+
+
+def _parse_tensor(reader: _Reader, source: str) -> _Stored:
+    begin = reader.at
+    name_size, axes, dtype, coder, weight_bits, index_bits, kept, entries, values = _TENSOR.unpack(reader.take(_TENSOR.size))
+    if dtype >= len(_DTYPES) or coder >= len(CODERS) or weight_bits > 16 or index_bits > 16:
+        raise _damaged(source, "a header holds what no header can")
+    name = reader.take(name_size).decode(errors="replace")
+    shape = tuple(np.frombuffer(reader.take(4 * axes), "<u4").tolist())
+    names = ["index_table", "indices"] * (index_bits > 0) + ["code_table", "codes"] * (weight_bits > 0) + ["values"]
+    sizes = [_SECTION.unpack(reader.take(_SECTION.size)) for _ in names]
+    header, sections = reader.at - begin, {}
+    for section, (size, checksum) in zip(names, sizes, strict=True):
+        sections[section] = reader.take(size)
+        if zlib.crc32(sections[section]) != checksum:
+            raise _damaged(source, f"the {section} of {name} do not match their checksum")
+    coders = list(CODERS.values())
+    return _Stored(name, shape, _DTYPES[dtype], coders[coder], weight_bits, index_bits, kept, entries, values, header, sections)
+
+
+@dataclass
+class _Reader:
+    """Takes bytes one after another. Raises: UserError where there are not enough."""
+
+    content: bytes
+    source: str
+    at: int = 0
+
+    def take(self, size: int) -> bytes:
+        self.at += size
+        if self.at > len(self.content):
+            raise _damaged(self.source, "it is cut off")
+        return self.content[self.at - size : self.at]
+
+
+def _content(path: Path | str) -> bytes:
+    try:
+        if not Path(path).is_file():
+            raise UserError(f"there is no file {path}")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _damaged(source: str, problem: str) -> UserError:
+    return UserError(f"{source} is damaged ({problem}): copy or compress it again")
+
+
+# --- the account
+
+
+def accounts(content: bytes, source: str = "the file") -> list[Account]:
+    """The rows of `account`, for the content of a file."""
+    _, stored = _parse(content, source)
+    rows = list(_accounts(stored, source))
+    around = {**dict.fromkeys(rows[0].parts if rows else ["header"], 0), "header": len(content) - sum(row.bytes for row in rows)}
+    return [*rows, Account("(file)", 0, 0, 0, 0.0, 0.0, around)]
+
+
+def _accounts(stored: list[_Stored], source: str) -> Iterator[Account]:
+    for tensor in stored:
+        sections, fillers = tensor.sections, tensor.entries - tensor.kept
+        size = {name: len(sections.get(name, b"")) for name in ("index_table", "indices", "code_table", "codes", "values")}
+        try:
+            index_fillers = _filler_bytes(tensor, "index_table", tensor.index_bits, (1 << tensor.index_bits) - 1)
+            code_fillers = _filler_bytes(tensor, "code_table", tensor.weight_bits, 0)
+        except ValueError as error:
+            raise _damaged(source, f"{tensor.name}: {error}") from error
+        parts = {
+            "codes": size["codes"] - code_fillers,
+            "indices": size["indices"] - index_fillers,
+            "fillers": index_fillers + code_fillers,
+            "codebook": size["values"],
+            "tables": size["index_table"] + size["code_table"],
+            "floats": 0,
+            "header": tensor.header,
+        }
+        if not tensor.weight_bits:
+            float_fillers = fillers * np.dtype(tensor.dtype).itemsize
+            parts |= {"fillers": index_fillers + float_fillers, "codebook": 0, "floats": size["values"] - float_fillers}
+        mean = 8 / max(1, tensor.entries)
+        index_bits, code_bits = mean * size["indices"], mean * size["codes" if tensor.weight_bits else "values"]
+        yield Account(tensor.name, math.prod(tensor.shape), tensor.kept, fillers, index_bits, code_bits, parts)
+
+
+def _filler_bytes(tensor: _Stored, table: str, bits: int, symbol: int) -> int:
+    """What the fillers of a parameter take of one stream, in which they are `symbol`, to the nearest byte."""
+    return round((tensor.entries - tensor.kept) * tensor.coder.cost(tensor.sections[table], bits, symbol) / 8) if bits else 0
