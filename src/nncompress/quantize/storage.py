@@ -5,7 +5,7 @@ All numbers are little-endian. A file is
     magic, version, tensors, bytes of the model, bytes of the file                     `_FILE`
     the model as JSON: the fields of `nncompress.types.Model` that are not at their default
     for each parameter of the model, in its order:
-        bytes of the name, axes, dtype, coder, weight bits, index bits, kept, entries, values    `_TENSOR`
+        bytes of the name, axes, dtype, coder, weight bits, index bits, kept, entries    `_TENSOR`
         the name; the length of each axis, 32 bits each
         for each of its sections: bytes, CRC-32                                                  `_SECTION`
         the sections
@@ -46,14 +46,15 @@ from nncompress.quantize.tensors import CompressedTensor
 from nncompress.types import Model
 
 CODERS: dict[str, ModuleType] = {"fixed": fixed, "huffman": huffman, "ans": ans}
-"""Each has `encode(symbols, bits) -> table, stream`, `decode(table, stream, bits, count)` and `cost(table, bits, symbol)`."""
+"""Each has `encode(symbols, bits) -> table, stream`, `decode(table, stream, bits, count)` and `cost(table, bits, symbol)`. A file names them by
+their place here."""
 VERSION = 1
 LARGEST_RATIO, SMALL = 1000, 20 * 2**20
 """A dense net of more than SMALL bytes must not be more than LARGEST_RATIO times as large as its file: six times what the papers reach."""
 
 _MAGIC = b"\x89nnc\r\n\x1a\n"  # as PNG's: shows files that were changed in transit as if they were text
 _FILE = struct.Struct("<8sHHIQ")
-_TENSOR = struct.Struct("<BBBBBBIII")
+_TENSOR = struct.Struct("<BBBBBBII")
 _SECTION = struct.Struct("<II")
 _DTYPES = ("<f4", "<f2")
 _LONGEST_MODEL = 4096
@@ -157,7 +158,7 @@ def _encode_tensor(name: str, tensor: CompressedTensor, coder: str) -> list[byte
         raise UserError(f"{name} is too large: a parameter has at most 2^32 entries and sections of 2^32 bytes")
     text = name.encode()
     numbers = (len(text), len(tensor.shape), _DTYPES.index(dtype), list(CODERS).index(coder), tensor.weight_bits, tensor.index_bits)
-    header = _TENSOR.pack(*numbers, tensor.kept, entries, values.size) + text + np.array(tensor.shape, "<u4").tobytes()
+    header = _TENSOR.pack(*numbers, tensor.kept, entries) + text + np.array(tensor.shape, "<u4").tobytes()
     return [header, *(_SECTION.pack(len(part), zlib.crc32(part)) for part in sections.values()), *sections.values()]
 
 
@@ -176,7 +177,6 @@ class _Stored:
     index_bits: int
     kept: int
     entries: int
-    values: int
     header: int
     sections: dict[str, bytes] = field(repr=False)
 
@@ -201,10 +201,10 @@ def _decode_tensor(stored: _Stored) -> CompressedTensor:
     """Raises: ValueError if the sections are not what the header says. Its shape must have been checked: the number of entries is bounded by
     it, and all that is allocated here by the number of entries."""
     size, sections = math.prod(stored.shape), stored.sections
-    if not stored.kept <= stored.entries <= size:
-        raise ValueError(f"{stored.entries} entries for {stored.kept} of {size} weights")
+    if stored.entries > size:
+        raise ValueError(f"{stored.entries} entries for {size} weights")
     values = np.frombuffer(sections["values"], stored.dtype)
-    if values.size != stored.values or not (stored.weight_bits or values.size == stored.entries):
+    if not stored.weight_bits and values.size != stored.entries:
         raise ValueError(f"{values.size} values for {stored.entries} entries")
     values = values.astype(values.dtype.newbyteorder("="))
     codes = positions = None
@@ -272,10 +272,10 @@ def _parse(content: bytes, source: str) -> tuple[Model, list[_Stored]]:
 
 def _parse_tensor(reader: _Reader, source: str) -> _Stored:
     begin = reader.at
-    name_size, axes, dtype, coder, weight_bits, index_bits, kept, entries, values = _TENSOR.unpack(reader.take(_TENSOR.size))
-    if dtype >= len(_DTYPES) or coder >= len(CODERS) or weight_bits > 16 or index_bits > 16:
-        raise _damaged(source, "a header holds what no header can")
+    name_size, axes, dtype, coder, weight_bits, index_bits, kept, entries = _TENSOR.unpack(reader.take(_TENSOR.size))
     name = reader.take(name_size).decode(errors="replace")
+    if dtype >= len(_DTYPES) or coder >= len(CODERS) or max(weight_bits, index_bits) > 16 or kept > entries or not name.isprintable():
+        raise _damaged(source, "a header holds what no header can")
     shape = tuple(np.frombuffer(reader.take(4 * axes), "<u4").tolist())
     names = ["index_table", "indices"] * (index_bits > 0) + ["code_table", "codes"] * (weight_bits > 0) + ["values"]
     sizes = [_SECTION.unpack(reader.take(_SECTION.size)) for _ in names]
@@ -285,7 +285,7 @@ def _parse_tensor(reader: _Reader, source: str) -> _Stored:
         if zlib.crc32(sections[section]) != checksum:
             raise _damaged(source, f"the {section} of {name} do not match their checksum")
     coders = list(CODERS.values())
-    return _Stored(name, shape, _DTYPES[dtype], coders[coder], weight_bits, index_bits, kept, entries, values, header, sections)
+    return _Stored(name, shape, _DTYPES[dtype], coders[coder], weight_bits, index_bits, kept, entries, header, sections)
 
 
 @dataclass

@@ -200,9 +200,9 @@ def test_the_file_is_laid_out_as_documented() -> None:
         return b"".join(struct.pack("<II", len(part), storage.zlib.crc32(part)) for part in parts) + b"".join(parts)
 
     # gaps 1, 4 (a filler), 1: fields 0, 3, 0; codes 2, 0 (the filler), 1
-    expected += struct.pack("<BBBBBBIII", 10, 2, 0, 0, 2, 2, 2, 3, 2) + b"fc1.weight" + struct.pack("<II", 2, 3)
+    expected += struct.pack("<BBBBBBII", 10, 2, 0, 0, 2, 2, 2, 3) + b"fc1.weight" + struct.pack("<II", 2, 3)
     expected += sections(b"", bytes([0b00_11_00_00]), b"", bytes([0b10_00_01_00]), struct.pack("<ff", 0.5, -1))
-    expected += struct.pack("<BBBBBBIII", 8, 1, 0, 0, 0, 0, 2, 2, 2) + b"fc1.bias" + struct.pack("<I", 2) + sections(struct.pack("<ff", 1, 2))
+    expected += struct.pack("<BBBBBBII", 8, 1, 0, 0, 0, 0, 2, 2) + b"fc1.bias" + struct.pack("<I", 2) + sections(struct.pack("<ff", 1, 2))
     assert content == expected + hashlib.sha256(expected).digest()
 
 
@@ -366,37 +366,69 @@ def crafted(model: bytes, *tensors: bytes) -> bytes:
 def tensor_of(
     name: bytes, shape: tuple[int, ...], entries: int, sections: list[bytes], coder: int = 1, kept: int = 0, values: int = 0
 ) -> bytes:
-    header = (
-        struct.pack("<BBBBBBIII", len(name), len(shape), 0, coder, 1, 1, kept, entries, values) + name + struct.pack(f"<{len(shape)}I", *shape)
-    )
+    header = struct.pack("<BBBBBBII", len(name), len(shape), 0, coder, 1, 1, kept, entries) + name + struct.pack(f"<{len(shape)}I", *shape)
     return header + b"".join(struct.pack("<II", len(part), storage.zlib.crc32(part)) for part in sections) + b"".join(sections)
 
 
-HUGE = b'{"name":"mlp","widths":[1000000,1000000]}'
+def bias_of(size: int) -> bytes:
+    """fc1.bias, stored as it is."""
+    values = bytes(4 * size)
+    header = struct.pack("<BBBBBBII", 8, 1, 0, 0, 0, 0, size, size) + b"fc1.bias" + struct.pack("<I", size)
+    return header + struct.pack("<II", size * 4, storage.zlib.crc32(values)) + values
+
+
+HUGE, SMALL = b'{"name":"mlp","widths":[1000000,1000000]}', b'{"name":"mlp","widths":[3,2]}'
 ABSURD = {
-    "a net of 4 TB": crafted(HUGE, tensor_of(b"fc1.weight", (10**6, 10**6), 0, [b""] * 5), tensor_of(b"fc1.bias", (10**6,), 0, [b""] * 5)),
-    "4 billion entries": crafted(b'{"name":"mlp","widths":[3,2]}', tensor_of(b"fc1.weight", (2, 3), 2**32 - 1, [b""] * 5)),
-    "shapes that are not the model's": crafted(b'{"name":"lenet_5"}', tensor_of(b"fc1.weight", (2**32 - 1,) * 255, 1, [b""] * 5)),
-    "widths beyond 64 bits": crafted(b'{"name":"mlp","widths":[99999999999999999999,9]}'),
-    "an image beyond 64 bits": crafted(b'{"name":"conv_6","input_shape":[9000000000,9000000000,9000000000]}'),
-    "a model of thousands of layers": crafted(b'{"name":"mlp","widths":[' + b"1," * 400_000 + b"1]}"),
-    "deep nesting": crafted(b"[" * 4000),
-    "no model": crafted(b"{}"),
-    "an unknown model": crafted(b'{"name":"resnet_900"}'),
-    "an unknown key": crafted(b'{"name":"lenet_5","code":"import os"}'),
-    "a negative width": crafted(b'{"name":"mlp","widths":[-3,2]}'),
-    "no text": crafted(b"\xff\xfe\0"),
-    "a default spelled out": crafted(b'{"name":"lenet_5","classes":null}'),
-    "no tensors": crafted(b'{"name":"lenet_5"}'),
-    "the same tensor twice": crafted(b'{"name":"mlp","widths":[3,2]}', *[tensor_of(b"fc1.weight", (2, 3), 0, [b"\0\0"] * 5)] * 2),
+    "a net of 4 TB": (
+        crafted(HUGE, tensor_of(b"fc1.weight", (10**6, 10**6), 0, [b""] * 5), bias_of(10**6)),
+        "a net of 4,000,004,000,000 bytes in a file of 4,",
+    ),
+    "4 billion entries": (
+        crafted(SMALL, tensor_of(b"fc1.weight", (2, 3), 2**32 - 1, [b""] * 5), bias_of(2)),
+        "4294967295 entries for 6 weights",
+    ),
+    "4 billion weights": (crafted(SMALL, tensor_of(b"fc1.weight", (2, 3), 6, [b""] * 5, kept=2**32 - 1), bias_of(2)), "a header holds"),
+    "gaps beyond the layer": (
+        crafted(SMALL, tensor_of(b"fc1.weight", (2, 3), 6, [b"", b"\xfc", b"", b"\0", b""], coder=0), bias_of(2)),
+        "fc1.weight: the gaps lead to place 12 of 6",
+    ),
+    "a code beyond the codebook": (
+        crafted(SMALL, tensor_of(b"fc1.weight", (2, 3), 1, [b"", b"\0", b"", b"\x80", b""], coder=0, kept=1), bias_of(2)),
+        "fc1.weight: a code is beyond the codebook of 0 entries",
+    ),
+    "fewer weights than it says": (
+        crafted(SMALL, tensor_of(b"fc1.weight", (2, 3), 1, [b"", b"\0", b"", b"\0", b""], coder=0, kept=1), bias_of(2)),
+        "fc1.weight: 0 weights, not 1",
+    ),
+    "a layer of 255 axes": (
+        crafted(b'{"name":"lenet_5"}', tensor_of(b"fc1.weight", (2**32 - 1,) * 255, 1, [b""] * 5)),
+        "parameters are not those",
+    ),
+    "a name of two lines": (crafted(SMALL, tensor_of(b"fc1\nweight", (2, 3), 0, [b""] * 5), bias_of(2)), "a header holds what no header can"),
+    "the same tensor twice": (
+        crafted(SMALL, *[tensor_of(b"fc1.weight", (2, 3), 0, [b""] * 5)] * 2),
+        r"fc1.weight [2, 3] where it has fc1.bias [2]",
+    ),
+    "no tensors": (crafted(b'{"name":"lenet_5"}'), "nothing where it has conv1.weight"),
+    "widths beyond 64 bits": (crafted(b'{"name":"mlp","widths":[99999999999999999999,9]}'), "no net can be built"),
+    "an image beyond 64 bits": (crafted(b'{"name":"conv_6","input_shape":[9000000000,9000000000,9000000000]}'), "no net can be built"),
+    "an unknown model": (crafted(b'{"name":"resnet_900"}'), "there is no model 'resnet_900'"),
+    "a model of thousands of layers": (crafted(b'{"name":"mlp","widths":[' + b"1," * 400_000 + b"1]}"), "it names no model"),
+    "deep nesting": (crafted(b"[" * 4000), "it names no model"),
+    "no model": (crafted(b"{}"), "it names no model"),
+    "an unknown key": (crafted(b'{"name":"lenet_5","code":"import os"}'), "it names no model"),
+    "a negative width": (crafted(b'{"name":"mlp","widths":[-3,2]}'), "it names no model"),
+    "no text": (crafted(b"\xff\xfe\0"), "it names no model"),
+    "a default spelled out": (crafted(b'{"name":"lenet_5","classes":null}'), "it names no model"),
 }
 
 
 @pytest.mark.parametrize("what", ABSURD)
 def test_absurd_files_with_right_checksums_are_refused_at_once(what: str) -> None:
+    content, reason = ABSURD[what]
     with pytest.raises(UserError) as refusal:
-        traced(lambda: decode(ABSURD[what], "net.nnc"))
-    assert str(refusal.value).startswith("net.nnc") and "\n" not in str(refusal.value)
+        traced(lambda: decode(content, "net.nnc"))
+    assert str(refusal.value).startswith("net.nnc") and reason in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_the_largest_net_that_a_small_file_may_be_stays_below_100_mb() -> None:

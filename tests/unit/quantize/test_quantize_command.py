@@ -1,0 +1,136 @@
+"""python -m nncompress.quantize: files made, looked into and read back, and one line for every mistake."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nncompress.models import initial_weights
+from nncompress.prune import keep_largest
+from nncompress.quantize import account, load
+from nncompress.quantize.__main__ import main
+from nncompress.types import Model
+
+TINY = json.dumps({"name": "mlp", "widths": [12, 8, 3]})
+
+
+def write_weights(path: Path, **changes: np.ndarray) -> Path:
+    """Weights of TINY, the first layer pruned to a half, in an order that is not the model's."""
+    weights = initial_weights(Model("mlp", (12, 8, 3)), 0)
+    weights["fc1.weight"] *= keep_largest(weights, {}, {"fc1.weight": 0.5})["fc1.weight"]
+    weights |= {name.replace("_", "."): array for name, array in changes.items()}
+    np.savez(path, allow_pickle=False, **{f"weights/{name}": weights[name] for name in sorted(weights)}, **{"curve/step": np.arange(3)})
+    return path
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    return write_weights(tmp_path / "weights.npz")
+
+
+def test_weights_are_compressed_looked_into_and_given_back(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, back = tmp_path / "net.nnc", tmp_path / "new" / "back.npz"
+    assert main(["compress", str(weights), str(file), "--model", TINY, "--bits", "fc=3", "fc2=2", "--index-bits", "2"]) == 0
+    written = capsys.readouterr().out
+    assert main(["inspect", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert shown == written
+    lines = shown.splitlines()
+    assert lines[0].split()[:4] == ["parameter", "weights", "kept", "fillers"]
+    assert lines[1].split()[:3] == ["fc1.weight", "96", "48"] and lines[3].split()[:3] == ["fc2.weight", "24", "24"]
+    size = file.stat().st_size
+    assert f"{size:,}" in lines[-2] and lines[-1] == f"{4 * (96 + 8 + 24 + 3) / size:.1f} times smaller than 32 bits a weight"
+
+    assert main(["decompress", str(file), str(back)]) == 0
+    net, given = load(file), np.load(weights)
+    with np.load(back) as found:
+        assert set(found.files) == {f"weights/{name}" for name in net.weights}
+        assert all(found[f"weights/{name}"].tobytes() == array.tobytes() for name, array in net.weights.items())
+        assert np.array_equal(found["weights/fc1.weight"] == 0, given["weights/fc1.weight"] == 0)
+    assert (net.tensors["fc1.weight"].values.size, net.tensors["fc2.weight"].values.size) <= (7, 4)
+    assert net.tensors["fc1.weight"].index_bits == 2 and net.tensors["fc2.weight"].positions is None
+
+
+@pytest.mark.parametrize("options", [["--coder", "ans"], ["--coder", "fixed"], ["--initial", "random", "--seed", "3"]], ids=" ".join)
+def test_every_option_makes_a_file_that_can_be_read(weights: Path, tmp_path: Path, options: list[str]) -> None:
+    file = tmp_path / "net"
+    assert main(["compress", str(weights), str(file), "--model", TINY, "--bits", "3", *options]) == 0
+    assert load(file).model == Model("mlp", (12, 8, 3)) and sum(row.bytes for row in account(file)) == file.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"--model": "lenet"}, "there is no model 'lenet': did you mean"),
+        ({"--model": "lenet_5"}, "parameters are not those of the model 'lenet_5'"),
+        ({"--model": '{"name": "mlp"'}, "is no JSON"),
+        ({"--model": '{"name": "mlp", "depth": 3}'}, "depth"),
+        ({"--model": '{"name": "mlp", "widths": [0]}'}, "widths"),
+        ({"--bits": "0"}, "weight_bits = 0"),
+        ({"--bits": "17"}, "weight_bits = 17"),
+        ({"--bits": "six"}, "--bits six: write a number of bits"),
+        ({"--bits": "conv=8"}, "--bits conv=8: there is no such layer; there are fc1.weight, fc2.weight"),
+        ({"--bits": "8"}, "fc1.weight: 255 codebook entries for 48 weights: take fewer bits"),
+        ({"--index-bits": "20"}, "index_bits = 20"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_one_line(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, str], problem: str) -> None:
+    options = {"--model": TINY, "--bits": "3", **change}
+    words = [word for option in options.items() for word in option]
+    assert main(["compress", str(weights), str(tmp_path / "net"), *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and problem in captured.err and captured.err.count("\n") == 1
+    assert not (tmp_path / "net").exists()
+
+
+def test_files_that_cannot_be_used_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, plain, pickled, empty = (tmp_path / name for name in ("text.npz", "plain.npz", "pickled.npz", "empty.npz"))
+    text.write_text("fc1 = 3")
+    np.save(plain.open("wb"), np.ones(3))
+    np.savez(pickled, **{"weights/fc1.weight": np.array([print], dtype=object)})
+    np.savez(empty, step=np.arange(3))
+    whole = write_weights(tmp_path / "whole.npz")
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(whole.read_bytes()[:-100])
+    integers, diverged = (
+        write_weights(tmp_path / "i.npz", fc2_bias=np.arange(3)),
+        write_weights(tmp_path / "n.npz", fc1_weight=np.full((8, 12), np.nan)),
+    )
+    problems = {
+        tmp_path / "none.npz": "there is no file",
+        tmp_path: "no .npz",
+        text: "no .npz",
+        plain: "no .npz",
+        pickled: "no .npz",
+        cut: "no .npz",
+        empty: "holds no array weights/<parameter>",
+        integers: "weights/fc2.bias in .* is of int64",
+        diverged: "fc1.weight: the weights are not finite",
+    }
+    for path, problem in problems.items():
+        assert main(["compress", str(path), str(tmp_path / "net"), "--model", TINY, "--bits", "3"]) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1, line
+        assert re.search(problem, line), line
+    for command in (["inspect", str(text)], ["decompress", str(text), str(tmp_path / "out.npz")]):
+        assert main(command) == 2
+        assert capsys.readouterr().err == f"{text} is no compressed net: such files are written by `python -m nncompress.quantize compress`\n"
+
+
+def test_it_runs_as_a_module_and_loads_no_torch_to_look_into_a_file(weights: Path, tmp_path: Path) -> None:
+    file = tmp_path / "net"
+    assert main(["compress", str(weights), str(file), "--model", TINY, "--bits", "3"]) == 0
+    source = str(Path(__file__).parents[3] / "src")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nncompress.quantize", "inspect", str(file)],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "fc1.weight" in done.stdout and "numpy" in done.stderr and "torch" not in done.stderr
