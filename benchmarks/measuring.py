@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks"
 RESULTS = HERE / "results"
 README = HERE / "README.md"
-NAMES = ("training_step", "whole_figure", "command_line", "gpu")
-PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy")
+NAMES = ("training_step", "whole_figure", "command_line", "storage", "gpu")
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "constriction")
 
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # before torch is imported, here and in every child
