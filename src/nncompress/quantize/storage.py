@@ -246,18 +246,12 @@ def _shown(parameter: tuple[str, tuple[int, ...]] | None) -> str:
 
 def _parse(content: bytes, source: str) -> tuple[Model, list[_Stored]]:
     """The file's model and parameters, all checksums verified, nothing decoded."""
-    if not content.startswith(_MAGIC):
-        raise UserError(f"{source} is no compressed net: such files are written by `python -m nncompress.quantize compress`")
-    reader = _Reader(content, source)
-    _, version, tensors, model_size, size = _FILE.unpack(reader.take(_FILE.size))
-    if version != VERSION:
-        raise UserError(f"{source} is of format version {version}; this program reads version {VERSION}: use the program that wrote it")
-    if size != len(content):
-        raise _damaged(source, f"it has {len(content)} of its {size} bytes")
+    tensors, model_size = _parse_head(content[: _FILE.size], len(content), source)
+    reader = _Reader(content, source, _FILE.size)
     text = reader.take(model_size)
     stored = [_parse_tensor(reader, source) for _ in range(tensors)]
     at = reader.at
-    if reader.take(hashlib.sha256().digest_size) != hashlib.sha256(memoryview(content)[:at]).digest() or reader.at != size:
+    if reader.take(hashlib.sha256().digest_size) != hashlib.sha256(memoryview(content)[:at]).digest() or reader.at != len(content):
         raise _damaged(source, "its checksum does not match")
     try:
         if model_size > _LONGEST_MODEL:
@@ -268,6 +262,20 @@ def _parse(content: bytes, source: str) -> tuple[Model, list[_Stored]]:
     except (ValidationError, ValueError) as error:
         raise _damaged(source, "it names no model") from error
     return model, stored
+
+
+def _parse_head(head: bytes, size: int, source: str) -> tuple[int, int]:
+    """How many tensors a file of `size` bytes holds, and the bytes of its model."""
+    if not head.startswith(_MAGIC):
+        raise UserError(f"{source} is no compressed net: such files are written by `python -m nncompress.quantize compress`")
+    if len(head) < _FILE.size:
+        raise _damaged(source, "it is cut off")
+    _, version, tensors, model_size, said = _FILE.unpack(head)
+    if version != VERSION:
+        raise UserError(f"{source} is of format version {version}; this program reads version {VERSION}: use the program that wrote it")
+    if said != size:
+        raise _damaged(source, f"it has {size} bytes, not {said}")
+    return tensors, model_size
 
 
 def _parse_tensor(reader: _Reader, source: str) -> _Stored:
@@ -294,7 +302,7 @@ class _Reader:
 
     content: bytes
     source: str
-    at: int = 0
+    at: int
 
     def take(self, size: int) -> bytes:
         self.at += size
@@ -304,10 +312,14 @@ class _Reader:
 
 
 def _content(path: Path | str) -> bytes:
+    """What a file holds, once its beginning has shown that it is one of ours."""
     try:
         if not Path(path).is_file():
             raise UserError(f"there is no file {path}")
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            head = file.read(_FILE.size)
+            _parse_head(head, os.fstat(file.fileno()).st_size, str(path))
+            return head + file.read()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from nncompress.quantize import CompressedNet, CompressedTensor, account, compre
 from nncompress.quantize.storage import CODERS, accounts, decode, encode
 from nncompress.types import Model
 
+Result = TypeVar("Result")
 TINY = Model("mlp", (6, 5, 3), hidden_dropout=0.25)
 LENET = Model("lenet_300_100")
 
@@ -270,7 +272,7 @@ def test_ans_leaves_less_than_huffman_and_huffman_less_than_fixed_lengths() -> N
 # --- damage
 
 
-def traced(work: Callable[[], CompressedNet]) -> CompressedNet:
+def traced(work: Callable[[], Result]) -> Result:
     """What `work` returns; it must not take 100 MB or five seconds."""
     began = time.process_time()
     tracemalloc.start()
@@ -448,3 +450,20 @@ def test_a_place_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(UserError, match="there is no file"):
             load(path)
+
+
+@pytest.mark.parametrize("head", [b"", CONTENT["fixed"]])
+def test_a_large_file_that_is_none_of_ours_is_not_even_read(head: bytes, tmp_path: Path) -> None:
+    with open(tmp_path / "net.nnc", "wb") as file:
+        file.write(head)
+        file.truncate(2**34)  # takes no room on disk
+    for read in (load, account):
+        with pytest.raises(UserError, match=r"net.nnc is (no compressed net|damaged \(it has 17179869184 bytes, not)"):
+            traced(lambda read=read: read(tmp_path / "net.nnc"))  # type: ignore[misc]
+
+
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "net", small_net())
+    monkeypatch.setattr("builtins.open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with pytest.raises(UserError, match=r"net cannot be read \(Permission denied\)"):
+        load(tmp_path / "net")
