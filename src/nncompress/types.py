@@ -84,7 +84,8 @@ class Training:
     (times `decay` every `decay_steps`); `warmup` steps rise linearly from 0 first. SGD's `momentum` rises linearly from `momentum_start` over
     the first `momentum_steps`, if these are given; `dampened` multiplies the learning rate by 1 - momentum. `evaluate_every`: steps between
     evaluations on the validation split. `max_norm`: bound on the L2 norm of the incoming weights of each hidden unit. `precision`:
-    'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights, output layer, logits and loss in float32.
+    'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights, output layer, logits and loss in float32. `l1` times the sum of
+    the absolute weights (biases not counted) is added to the loss; `weight_decay`, half the factor of the squared sum, is the optimiser's.
     """
 
     __pydantic_config__ = STRICT
@@ -105,6 +106,7 @@ class Training:
     momentum_start: Fraction = 0.0
     momentum_steps: Annotated[int, Field(ge=0)] = 0
     dampened: bool = False
+    l1: Annotated[float, Field(ge=0)] = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nncompress.lab.loggers import RunLogger
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, PrunedMask, expected_shares, fit_of
+from nncompress.lab.stages import Fit, MaskStage, expected_shares, fit_of
 from nncompress.prune import keep_largest
 from nncompress.types import Augmentation
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ALONG = ("step", "alpha", "shift", "temperature")
+ALONG = ("step", "alpha", "shift", "temperature", "weight")
 """The arrays that curves run along."""
 
 
@@ -167,11 +167,11 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
 
     outputs: dict[Any, int] = {}  # by model and data set that were found to fit
     for stage in ancestors([row.stage for row in rows]):
-        if isinstance(stage, PrunedMask):
-            known = parameter_names(stage.fit.model)
-            for name in stage.fraction.keys() - set(known):
+        if isinstance(stage, MaskStage) and stage.by_layer:
+            known = parameter_names(fit_of(stage).model)
+            for name in stage.by_layer.keys() - set(known):
                 layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
-                raise UserError(f"prune_fraction.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
+                raise UserError(f"{stage.option}.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
         if not isinstance(stage, Fit):
             continue
         pair = stage.model, stage.dataset

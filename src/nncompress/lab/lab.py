@@ -187,7 +187,8 @@ class Lab:
         from nncompress.train.fit import Replicate, Task, fit
 
         first = fits[0]
-        task = Task(first.model, first.dataset, first.training, first.begin_step, first.last_step, first.distillation)
+        span = first.begin_step, first.last_step
+        task = Task(first.model, first.dataset, first.training, *span, first.distillation, first.adjust_dropout)
         masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
         replicates = [
             Replicate(

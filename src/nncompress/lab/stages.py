@@ -36,6 +36,8 @@ class InitialWeights(Stage):
 class Fit(Stage):
     """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask, teacher and seed.
 
+    `adjust_dropout`: lower the dropout after each hidden layer to the share of its weights that the mask keeps (Han et al. 2015, eq. 2).
+
     It minimises the cross-entropy with the labels, or `distillation` from the array `logits` of `teacher`, one row for each training example.
 
     The batch order is a function of (seed, epoch). Training runs from step `begin_step` of the schedule and of the batch order to
@@ -58,11 +60,13 @@ class Fit(Stage):
     stop_step: int | None = None
     distillation: Distillation | None = None
     teacher: Stage | None = None
+    adjust_dropout: bool = False
 
     @property
     def shared(self) -> tuple[str, ...]:
         """What fits must have in common to be trained as one stack."""
-        return (repr(self.model), repr(self.dataset), repr(self.training), str(self.begin_step), str(self.last_step), repr(self.distillation))
+        own = (self.model, self.dataset, self.training, self.begin_step, self.last_step, self.distillation, self.adjust_dropout)
+        return tuple(map(repr, own))
 
     @property
     def last_step(self) -> int:
@@ -74,14 +78,26 @@ class Fit(Stage):
         return max(0, self.last_step - self.begin_step)
 
 
-def expected_shares(mask: Stage | None) -> dict[str, float]:
-    """Parameter name -> share of its weights that `mask` keeps, from the recipe alone; 1 for parameters that are not named."""
-    if isinstance(mask, ShuffledMask):
-        return expected_shares(mask.mask)
-    if not isinstance(mask, PrunedMask):
+@dataclass(frozen=True, eq=False)
+class MaskStage(Stage):
+    """Base of the stages that yield a mask, `mask/*`: cheap, so not stored. `option`: what a recipe calls its numbers by layer."""
+
+    stored: ClassVar[bool] = False
+    option: ClassVar[str] = ""
+
+    @property
+    def by_layer(self) -> Mapping[str, float]:
+        """Parameter name -> the number that the recipe gives for it."""
         return {}
-    before = expected_shares(mask.fit.mask)
-    return before | {name: before.get(name, 1.0) * (1 - fraction) for name, fraction in mask.fraction.items()}
+
+    def expected_shares(self) -> dict[str, float]:
+        """Parameter name -> share of its weights that the mask keeps, as far as the recipe alone tells; 1 for those that are not named."""
+        return {}
+
+
+def expected_shares(mask: Stage | None) -> dict[str, float]:
+    """Of any stage, or of none."""
+    return mask.expected_shares() if isinstance(mask, MaskStage) else {}
 
 
 def fit_of(stage: Stage) -> Fit:
@@ -206,7 +222,7 @@ class BiasShift(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class PrunedMask(Stage):
+class PrunedMask(MaskStage):
     """The mask left after removing from each layer the smallest of the weights that `fit` ended with (layer-wise magnitude pruning).
 
     It starts from the mask that `fit` trained under.
@@ -214,9 +230,17 @@ class PrunedMask(Stage):
     `fraction`: parameter name -> share of the layer's *surviving* weights removed. Layers that are not named keep their mask.
     """
 
-    stored: ClassVar[bool] = False
+    option: ClassVar[str] = "prune_fraction"
     fit: Fit
     fraction: Mapping[str, float]
+
+    @property
+    def by_layer(self) -> Mapping[str, float]:
+        return self.fraction
+
+    def expected_shares(self) -> dict[str, float]:
+        before = expected_shares(self.fit.mask)
+        return before | {name: before.get(name, 1.0) * (1 - fraction) for name, fraction in self.fraction.items()}
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         trained = given[self.fit]
@@ -224,12 +248,14 @@ class PrunedMask(Stage):
 
 
 @dataclass(frozen=True, eq=False)
-class ShuffledMask(Stage):
+class ShuffledMask(MaskStage):
     """A mask with the layer densities of `mask`, its places drawn at random: the control that keeps only the count of weights."""
 
-    stored: ClassVar[bool] = False
     mask: Stage
     seed: int
+
+    def expected_shares(self) -> dict[str, float]:
+        return expected_shares(self.mask)
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         return Artifact(pack("mask", shuffle_masks(given[self.mask].masks, self.seed)))

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nncompress.errors import UserError
-from nncompress.models.convolutional import conv_2, conv_4, conv_6, lenet_5
+from nncompress.models.convolutional import conv_2, conv_4, conv_6, lenet_5, lenet_5_relu
 from nncompress.models.fully_connected import lenet_300_100, mlp
 from nncompress.types import Model
 
@@ -22,13 +22,16 @@ MODELS: dict[str, Callable[[Model], nn.Sequential]] = {
     "mlp": mlp,
     "lenet_300_100": lenet_300_100,
     "lenet_5": lenet_5,
+    "lenet_5_relu": lenet_5_relu,
     "conv_2": conv_2,
     "conv_4": conv_4,
     "conv_6": conv_6,
 }
 
+LAYERS = (nn.Linear, nn.Conv2d)
+"""What has weights."""
 _MNIST, _CIFAR = (1, 28, 28), (3, 32, 32)
-_PAPER_SHAPES = {"lenet_300_100": _MNIST, "lenet_5": _MNIST, "conv_2": _CIFAR, "conv_4": _CIFAR, "conv_6": _CIFAR}
+_PAPER_SHAPES = {"lenet_300_100": _MNIST, "lenet_5": _MNIST, "lenet_5_relu": _MNIST, "conv_2": _CIFAR, "conv_4": _CIFAR, "conv_6": _CIFAR}
 
 
 def build(model: Model) -> nn.Module:
@@ -95,10 +98,27 @@ def output_layer(net: nn.Module) -> str:
 
 def multiply_accumulates(model: Model) -> int:
     """Multiply-accumulates of one example's forward pass through the dense net; biases, activations and pooling are not counted."""
+    return sum(layer_operations(model).values())
+
+
+def layer_operations(model: Model) -> dict[str, int]:
+    """The same of each layer that has weights, first layer first."""
     net = _skeleton(model)
     with FlopCounterMode(display=False) as counter:
         net(torch.empty(1, *input_shape(model), device="meta"))
-    return counter.get_total_flops() // 2  # a multiply-accumulate is two operations
+    counts = {name.rpartition(".")[2]: sum(flops.values()) for name, flops in counter.get_flop_counts().items()}
+    return {name: counts[name] // 2 for name, module in net.named_children() if isinstance(module, LAYERS)}  # a multiply-accumulate is two
+
+
+def layer_units(model: Model) -> dict[str, int]:
+    """How many outputs each layer with weights has for one example, after its activation and pooling, first layer first."""
+    x, layer = torch.empty(1, *input_shape(model), device="meta"), ""
+    units = {}
+    for name, module in _skeleton(model).named_children():
+        x, layer = module(x), name if isinstance(module, LAYERS) else layer
+        if layer:
+            units[layer] = x.numel()
+    return units
 
 
 def input_shape(model: Model) -> tuple[int, int, int]:

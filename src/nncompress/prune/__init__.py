@@ -1,11 +1,20 @@
 """Choosing which weights stay: pure functions from weights to masks, on numpy arrays."""
 
+from nncompress.prune.account import Account, Layer, account
 from nncompress.prune.magnitude import keep_largest
 from nncompress.prune.mask import density, layer_densities, overlap, overlap_by_chance, shuffle_masks
 from nncompress.prune.schedule import one_shot_fraction, surviving_share
+from nncompress.prune.threshold import adjusted_dropout, gaussian_share, keep_above, thresholds
+from nncompress.prune.units import without_dead_units
 
 __all__ = [
+    "Account",
+    "Layer",
+    "account",
+    "adjusted_dropout",
     "density",
+    "gaussian_share",
+    "keep_above",
     "keep_largest",
     "layer_densities",
     "one_shot_fraction",
@@ -13,4 +22,6 @@ __all__ = [
     "overlap_by_chance",
     "shuffle_masks",
     "surviving_share",
+    "thresholds",
+    "without_dead_units",
 ]

@@ -16,15 +16,17 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor, nn
 
-from nncompress.data import splits
+from nncompress.data import scale, splits
 from nncompress.distill import Distill
 from nncompress.errors import UserError
 from nncompress.models import build, multiply_accumulates, output_layer
+from nncompress.prune import layer_densities
 from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
 from nncompress.train.learner import Learner
-from nncompress.train.objective import HardLabels, System
+from nncompress.train.objective import HardLabels, System, WithL1
 from nncompress.types import Dataset, Distillation, MaskArrays, Model, Training, Weights
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -46,7 +48,8 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Task:
-    """What the replicates of a stack share: model, data, training, and the steps first .. last of its schedule."""
+    """What the replicates of a stack share: model, data, training, and the steps first .. last of its schedule. `adjust_dropout`: to each
+    replicate's mask."""
 
     model: Model
     dataset: Dataset
@@ -54,6 +57,7 @@ class Task:
     first_step: int
     last_step: int
     distillation: Distillation | None = None
+    adjust_dropout: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,17 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     names = [name for name, _ in net.named_parameters()]  # their order is the same in every process; that of a stored file is not
     starts = [{name: r.state[0][f"weights/{name}"] if r.state else r.start[name] for name in names} for r in replicates]
     constraint = constrain(starts, [replicate.mask for replicate in replicates], low, compact_below)
-    system = System(net, Distill(task.distillation) if task.distillation else HardLabels()).to(runtime.device)
+    objective: nn.Module = Distill(task.distillation) if task.distillation else HardLabels()
+    if task.training.l1:
+        objective = WithL1(objective, task.training.l1)
+    system = System(net, objective).to(runtime.device)
     labels, seeds = [replicate.label for replicate in replicates], [replicate.seed for replicate in replicates]
     span = (task.first_step, task.last_step)
     teachers = [r.teacher_logits for r in replicates if r.teacher_logits is not None]
     data = splits(task.dataset, runtime.data_dir)
     made = Learner(system, constraint, task.training, task.dataset, data, seeds, span, labels, teachers)
+    if task.adjust_dropout:
+        made.adjust_dropout([layer_densities(replicate.mask) for replicate in replicates])
     if all(replicate.state for replicate in replicates):
         made.resume([replicate.state for replicate in replicates if replicate.state])
     return made
@@ -238,6 +247,32 @@ def logits(
         return made.logits(getattr(made.splits, f"{split}_x"))[0].cpu().numpy()
 
 
+def activations(model: Model, dataset: Dataset, weights: Weights, runtime: Runtime) -> dict[str, float]:
+    """Mean share of each layer's outputs that is not zero on the training split, in float32: after its ReLU and pooling, of the output layer
+    the logits (Han et al. 2015, Act%)."""
+    with computing(runtime), torch.no_grad():
+        net = build(model)
+        net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+        net.to(runtime.device)
+        data = splits(dataset, runtime.data_dir)
+        counted = {name: [0, 0] for name, module in net.named_children() if isinstance(module, nn.Linear | nn.Conv2d)}
+        for images in data.train_x.split(1000):
+            x, layer = scale(images.to(runtime.device), data, dataset.scaling, torch.float32), None
+            for name, module in net.named_children():
+                if name in counted:
+                    _count(counted, layer, x)
+                    layer = name
+                x = module(x)
+            _count(counted, layer, x)
+        return {name: nonzero / outputs for name, (nonzero, outputs) in counted.items()}
+
+
+def _count(counted: dict[str, list[int]], layer: str | None, outputs: Tensor) -> None:
+    if layer is not None:
+        counted[layer][0] += int(outputs.count_nonzero())
+        counted[layer][1] += outputs.numel()
+
+
 def interpolate(
     model: Model, dataset: Dataset, training: Training, first: Weights, second: Weights, points: int, runtime: Runtime
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
@@ -288,6 +323,7 @@ __all__ = [
     "Runtime",
     "Task",
     "Trained",
+    "activations",
     "computing",
     "fit",
     "interpolate",

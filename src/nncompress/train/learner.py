@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NoReturn, TypeVar
 
@@ -21,6 +21,7 @@ from nncompress.data.order import raw_bits
 from nncompress.errors import UserError
 from nncompress.models import output_layer
 from nncompress.models.layers import Dropout
+from nncompress.prune import adjusted_dropout
 from nncompress.train.callbacks import State
 from nncompress.train.constraint import Free
 from nncompress.train.feed import Feed
@@ -79,7 +80,14 @@ class Learner(pl.LightningModule):
         self._graph: Callable[..., tuple[Tensor, tuple[Tensor, ...]]] | None = None
         self._moments: dict[str, Tensor] = {}
         self._output = f"{output_layer(system.net)}.weight"
-        self._dropouts = [(f"net.{name}.keep", module) for name, module in system.net.named_modules() if isinstance(module, Dropout)]
+        self._dropouts = [(name, module) for name, module in system.net.named_modules() if isinstance(module, Dropout)]
+        self._dropout_rates = [[module.p] * replicates for _, module in self._dropouts]
+
+    def adjust_dropout(self, kept: Sequence[Mapping[str, float]]) -> None:
+        """Lower each replicate's dropout after a hidden layer to the share of its weights that are kept (parameter name -> share)."""
+        for (name, module), rates in zip(self._dropouts, self._dropout_rates, strict=True):
+            weight = f"{name.removesuffix('_dropout')}.weight"
+            rates[:] = [adjusted_dropout(module.p, shares.get(weight, 1.0)) for shares in kept]
 
     # -- what is computed ------------------------------------------------------------------------------------------------------------------
 
@@ -123,15 +131,15 @@ class Learner(pl.LightningModule):
     def _kept_units(self, step: int) -> dict[str, Tensor]:
         """Dropout's kept units for this step, drawn from (seed, step, place) on the host, so that they depend on nothing else."""
         kept = {}
-        for place, (name, module) in enumerate(self._dropouts):
+        for place, ((name, module), rates) in enumerate(zip(self._dropouts, self._dropout_rates, strict=True)):
             units = []
             size = self.training_spec.batch_size, module.features
-            for seed in self.seeds:
+            for seed, rate in zip(self.seeds, rates, strict=True):
                 count = size[0] * size[1]
                 bits = raw_bits("dropout", seed, step * len(self._dropouts) + place, -(-count // 4)).view(np.uint16)[:count]
-                units.append(torch.from_numpy(bits >= round(module.p * 2**16)).view(size))  # 16 random bits a unit
-            share = torch.stack(units)[:, self.share[0] :: self.share[1]].to(self.device)
-            kept[name] = share.to(self.dtype_in) / (1 - module.p)
+                units.append(torch.from_numpy(bits >= round(rate * 2**16)).view(size))  # 16 random bits a unit
+            share = torch.stack(units)[:, self.share[0] :: self.share[1]].to(self.device, self.dtype_in)
+            kept[f"net.{name}.keep"] = share.mul_((1 / (1 - torch.tensor(rates, device=self.device))).to(self.dtype_in).view(-1, 1, 1))
         return kept
 
     def inputs(self, images: Tensor) -> Tensor:

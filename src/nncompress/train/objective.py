@@ -19,6 +19,19 @@ class HardLabels(nn.Module):
         return {"loss": cross_entropy(net(batch["x"]).float(), batch["y"])}
 
 
+class WithL1(nn.Module):
+    """Another objective plus `factor` times the sum of the absolute weights; biases are not counted."""
+
+    def __init__(self, objective: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.objective, self.factor = objective, factor
+
+    def forward(self, net: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.objective(net, batch)
+        penalty = sum(weight.float().abs().sum() for name, weight in net.named_parameters() if name.endswith("weight"))
+        return losses | {"loss": losses["loss"] + self.factor * penalty}
+
+
 class System(nn.Module):
     """A net and its objective: one module from a batch to its losses, so that replicates of the whole can be stacked."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncompress.lab.pruning import PruningAccount, ThresholdMask, WeightHistogram
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
 from nncompress.lab.stages import (
     BiasShift,
@@ -46,6 +47,9 @@ class Node(Stage):
         (MASKED, "a36dcf6cba0f4a00904e15b9134eb544"),
         (Interpolation(FIT, replace(FIT, seed=1)), "6ebffbc32ca7ac7aed56842e27706b7f"),
         (MaskOverlap(MASK, ShuffledMask(MASK, seed=5)), "348057fb29a2a98a710fc86fe6ce4455"),
+        (ThresholdMask(FIT, {"fc1.weight": 1.5}, FIT), "9461b1fd9dad97ab88bc00d370c81293"),
+        (PruningAccount(FIT), "2705045d6fed761d85a983414145337c"),
+        (WeightHistogram(FIT, "fc1", 0.3), "2c82848243383132d3c63f5930ead6be"),
         (Logits((FIT,), FIT.dataset), "c7884f67c1474856b37288d338277260"),
         (BiasShift(FIT, (3,), FIT.dataset), "a61c9e8f91a70c80ca4e4d3d77ff11b9"),
         (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "26f8f5a0ab3787763cd3c1f5a37c0d0e"),
@@ -88,12 +92,13 @@ CHANGES: dict[str, Any] = {
     "stop_step": 500,
     "distillation": Distillation(temperature=20.0),
     "teacher": Logits((FIT,), FIT.dataset),
+    "adjust_dropout": True,
 }
 DISTILLATION_CHANGES: dict[str, Any] = {"match": "logits", "temperature": 2.0, "hard_weight": 0.5}
 TRAINING_CHANGES: dict[str, Any] = {
     "steps": 1, "batch_size": 61, "learning_rate": 0.1, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine",
     "milestones": (10,), "decay": 0.2, "warmup": 5, "evaluate_every": 50, "max_norm": 4.0, "precision": "bf16-mixed",
-    "decay_steps": 600, "momentum_start": 0.5, "momentum_steps": 100, "dampened": True,
+    "decay_steps": 600, "momentum_start": 0.5, "momentum_steps": 100, "dampened": True, "l1": 1e-5,
 }  # fmt: skip
 DATASET_CHANGES: dict[str, Any] = {
     "name": "digits", "validation": 1, "split_seed": 1, "train_examples": 9, "scaling": "standard", "augmentation": Augmentation(flip=True),

@@ -9,7 +9,18 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from nncompress.errors import UserError
-from nncompress.models import MODELS, build, initial_weights, input_shape, multiply_accumulates, output_layer, parameter_names
+from nncompress.models import (
+    MODELS,
+    build,
+    initial_weights,
+    input_shape,
+    layer_operations,
+    layer_units,
+    multiply_accumulates,
+    output_layer,
+    parameter_names,
+    parameter_sizes,
+)
 from nncompress.models.layers import Dropout
 from nncompress.types import Model
 
@@ -65,7 +76,20 @@ def test_layers_are_numbered_by_kind_and_the_last_is_the_output_layer(model):
     assert layers == [f"{kind}{kinds[: i + 1].count(kind)}" for i, kind in enumerate(kinds)]
     assert names == [name for name, _ in net.named_parameters()] == list(initial_weights(model, 0))
     assert names == [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
-    assert output_layer(net) == layers[-1] == ("fc2" if model.name == "lenet_5" else "fc3")
+    assert output_layer(net) == layers[-1] == ("fc2" if model.name.startswith("lenet_5") else "fc3")
+
+
+def test_lenet_5_relu_is_lenet_5_with_relu_after_its_convolutions() -> None:
+    named = [name for name, module in build(Model("lenet_5_relu")).named_children() if isinstance(module, nn.ReLU)]
+    assert named == ["conv1_relu", "conv2_relu", "fc1_relu"]
+    assert parameter_sizes(Model("lenet_5_relu")) == parameter_sizes(Model("lenet_5"))
+
+
+def test_operations_and_units_of_each_layer_are_those_of_han_s_tables() -> None:
+    assert layer_operations(Model("lenet_5_relu")) == {"conv1": 288_000, "conv2": 1_600_000, "fc1": 400_000, "fc2": 5_000}
+    assert layer_units(Model("lenet_5_relu")) == {"conv1": 2880, "conv2": 800, "fc1": 500, "fc2": 10}
+    assert layer_operations(Model("lenet_300_100")) == {"fc1": 235_200, "fc2": 30_000, "fc3": 1_000}
+    assert layer_units(Model("lenet_300_100")) == {"fc1": 300, "fc2": 100, "fc3": 10}
 
 
 def test_lenet_5_has_one_relu_after_its_first_fully_connected_layer():

@@ -1,0 +1,196 @@
+"""What the recipe of Han et al. 2015 claims, tabulates and draws. Imports neither pandas nor torch.
+
+Errors are of the test split after the last step; nets are paired with the dense net of their seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from nncompress.report.declare import Claim, Lines, Panel, Published, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Statistic: TypeAlias = "Callable[[DataFrame], Series]"
+LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
+TRADE_OFF = ("l2_without_retraining", "l1_without_retraining", "l1_retrained", "l2_retrained", "l2_iterative")
+ARM_ORDER = ("reference", "pruned", "pruned_iteratively", *TRADE_OFF)
+LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
+
+
+def of(arm: str, metric: str) -> Statistic:
+    """The arm's metric by seed; in its last round, where it has several."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = records[records["arm"] == arm].sort_values("round") if metric in records else records.iloc[:0].assign(**{metric: 0.0})
+        return rows.groupby("seed")[metric].last()
+
+    return statistic
+
+
+def error(arm: str) -> Statistic:
+    return lambda records: of(arm, "test_accuracy")(records).rsub(1)
+
+
+def error_over_reference(arm: str) -> Statistic:
+    """Test error of the arm minus that of its seed's dense net."""
+    return lambda records: error(arm)(records) - error("reference")(records)
+
+
+def lead(first: str, second: str, low: float, high: float) -> Statistic:
+    """Test accuracy of one curve of the trade-off minus another's, mean over the shares of weights in [low, high]."""
+
+    def statistic(records: DataFrame) -> Series:
+        table = records[records["arm"].isin((first, second)) & records["density"].between(low, high)]
+        table = table.pivot_table(index="depth", columns=["arm", "seed"], values="test_accuracy").dropna(axis=1)
+        if not {first, second} <= set(table.columns.get_level_values(0)):
+            return records.iloc[:0].groupby("seed")["test_accuracy"].mean()
+        return table.xs(first, axis=1, level="arm").sub(table.xs(second, axis=1, level="arm")).mean()
+
+    return statistic
+
+
+def sensitivity_of_the_first_layer(records: DataFrame) -> Series:
+    """Accuracy lost by pruning the first layer alone minus that by the most sensitive of the others, mean over the shares kept."""
+    rows = records[records["arm"] == "sensitivity"]
+    table = rows.pivot_table(index="kept_share", columns=["layer", "seed"], values="test_accuracy")
+    layers = [layer for layer in LAYERS if layer in table.columns.get_level_values(0)]
+    if len(layers) < 2:
+        return rows.groupby("seed")["test_accuracy"].mean().iloc[:0]
+    lost = -table.mean().unstack("layer")
+    return lost[layers[0]] - lost[layers[1:]].max(axis=1)
+
+
+def headline(
+    name: str,
+    models: tuple[str, ...],
+    error_range: tuple[float, float],
+    printed: tuple[float, float],
+    allowed: float,
+    totals: tuple[float, ...],
+) -> tuple[Claim, ...]:
+    """The claims on one net. `printed`: errors of the dense and the pruned net. `allowed`: rise of the error that still counts as none.
+    `totals`: share of operations, its tolerance, share of outputs that are not zero."""
+    flops, tolerance, activation = totals
+    reference, pruned = printed
+    return (
+        Claim(
+            f"{models[0]}_reference", f"The dense {name} errs on {100 * error_range[0]:g} to {100 * error_range[1]:g} % of the test images.",
+            reference, error("reference"), *error_range, unit="%", models=models,
+        ),
+        Claim(
+            f"{models[0]}_rate", f"The pruned {name} has at most a twelfth of the weights.",
+            12, of("account", "rate"), low=12, unit="×", models=models, geometric=True,
+        ),
+        Claim(
+            f"{models[0]}_no_loss", f"The pruned {name} errs at most {100 * allowed:g} pp more often than the dense net.",
+            pruned - reference, error_over_reference("pruned"), high=allowed, unit="pp", models=models,
+        ),
+        Claim(
+            f"{models[0]}_operations",
+            f"With zero weights and zero inputs skipped, the pruned {name} needs {100 * (flops - tolerance):g} to "
+            f"{100 * (flops + tolerance):g} % of the operations.",
+            flops, of("account", "flops_kept"), low=flops - tolerance, high=flops + tolerance, unit="%", models=models,
+        ),
+        Claim(
+            f"{models[0]}_activation",
+            f"Of the outputs of the pruned {name}, {100 * activation - 10:g} to {100 * activation + 10:g} % are not zero.",
+            activation, of("account", "activation"), low=activation - 0.1, high=activation + 0.1, unit="%", models=models,
+        ),
+    )  # fmt: skip
+
+
+CLAIMS = (
+    *headline("LeNet-300-100", LENET_300_100, (0.014, 0.020), (0.0164, 0.0159), 0.0015, (0.08, 0.02, 0.46)),
+    *headline("LeNet-5", LENET_5, (0.007, 0.010), (0.0080, 0.0077), 0.0010, (0.16, 0.03, 0.77)),
+    Claim(
+        "retraining_helps", "With 5 to 20 % of the weights, nets retrained after pruning are more accurate than those that are not.",
+        None, lead("l2_retrained", "l2_without_retraining", 0.05, 0.2), low=0, unit="pp",
+    ),
+    Claim(
+        "l1_better_before_retraining", "Without retraining, nets trained with L1 are more accurate with 5 to 20 % of the weights than with L2.",
+        None, lead("l1_without_retraining", "l2_without_retraining", 0.05, 0.2), low=0, unit="pp",
+    ),
+    Claim(
+        "l2_better_after_retraining", "After retraining, nets trained with L2 are more accurate with 5 to 20 % of the weights than with L1.",
+        None, lead("l2_retrained", "l1_retrained", 0.05, 0.2), low=0, unit="pp",
+    ),
+    Claim(
+        "iterative_goes_further", "With less than 5 % of the weights, iterative pruning is more accurate than pruning at once.",
+        None, lead("l2_iterative", "l2_retrained", 0, 0.05), low=0, unit="pp",
+    ),
+    Claim(
+        "first_layer_most_sensitive", "Pruning the first convolution alone costs more accuracy than pruning any other layer alone.",
+        None, sensitivity_of_the_first_layer, low=0, unit="pp", models=LENET_5,
+    ),
+)  # fmt: skip
+
+
+def by_layer(records: DataFrame) -> DataFrame:
+    """The account of the pruned net, one row per layer, quantity and seed: `share`."""
+    from pandas import concat
+
+    named = {"kept": "weights", "activation": "outputs not zero", "flops_kept": "operations"}
+    rows = records[records["arm"] == "account"]
+    parts = [
+        rows.assign(layer=layer or "total", quantity=words, share=rows[column])
+        for metric, words in named.items()
+        for layer in (*LAYERS, "")
+        if (column := f"{metric}_{layer}".rstrip("_")) in rows
+    ]
+    return concat(parts, ignore_index=True) if parts else rows.assign(layer="", quantity="", share=0.0)
+
+
+def with_error(records: DataFrame) -> DataFrame:
+    """The records with `test_error`."""
+    return records.assign(test_error=1 - records["test_accuracy"])
+
+
+UNITS = {
+    "test_error": "%", "rate": "×", "kept": "%", "activation": "%", "flops_kept": "%",
+    **{f"{metric}_{layer}": "%" for metric in ("kept", "activation", "flops_kept") for layer in LAYERS},
+}  # fmt: skip
+TABLES = (
+    Table(
+        "error", "Test error, % (Table 1)", "test_error", columns="dataset", order=ARM_ORDER, derive=with_error,
+        where={"arm": ("reference", "pruned", "dropout_reference", "dropout_adjusted", "dropout_unadjusted")},
+    ),
+    Table(
+        "layers", "What is left of each layer, % (Tables 2 and 3)", "share", index="layer", columns="quantity", order=(*LAYERS, "total"),
+        derive=by_layer, where={"arm": ("account",)},
+    ),
+    Table(
+        "trade_off", "Test error, %, by share of weights remaining (Figure 5)", "test_error", order=TRADE_OFF, where={"arm": TRADE_OFF},
+        derive=with_error,
+    ),
+    Table(
+        "iterative", "Test error, %, of iterative pruning by thresholds, by round", "test_error", columns="round", derive=with_error,
+        where={"arm": ("pruned_iteratively",)},
+    ),
+    Published("paper", "The paper's numbers beside ours", UNITS, derive=with_error),  # type: ignore[arg-type]
+)  # fmt: skip
+FIGURES = (
+    Lines(
+        "trade_off", "What pruning costs, with and without retraining",
+        (
+            Panel("test_error", "test error, %", "%"),
+            Panel("test_error", "with retraining, %", "%", {"arm": ("l1_retrained", "l2_retrained", "l2_iterative")}),
+        ),
+        order=ARM_ORDER, where={"arm": TRADE_OFF}, derive=with_error,
+    ),
+    Lines(
+        "sensitivity", "Sensitivity to pruning one layer, without retraining",
+        (Panel("test_error", "test error, %", "%"),), x="kept_share", x_label="share of the layer's weights kept", series="layer",
+        order=LAYERS, where={"arm": ("sensitivity",)}, derive=with_error,
+    ),
+    Lines(
+        "weights", "Weights before and after pruning and retraining",
+        (
+            Panel("count", "weights in a bin, before", where={"arm": ("weights_before",)}),
+            Panel("count", "weights in a bin, after", where={"arm": ("weights_after",)}),
+        ),
+        x="weight", x_label="weight", series="layer", order=LAYERS, source="curves",
+    ),
+)  # fmt: skip

@@ -1,0 +1,92 @@
+"""The stages of Han, Pool, Tran & Dally 2015, beside the fits and masks that the pruning papers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nncompress.lab.stage import Artifact, Stage
+from nncompress.lab.stages import Fit, MaskStage, expected_shares, pack
+from nncompress.prune import Layer, account, gaussian_share, keep_above, thresholds, without_dead_units
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdMask(MaskStage):
+    """The mask left after removing from each layer what `fit` ended with below the layer's threshold, its quality parameter times the standard
+    deviation of the layer in the dense net (sec. 3.5). It starts from the mask that `fit` trained under.
+
+    `quality`: parameter name -> quality parameter.
+    """
+
+    option: ClassVar[str] = "quality"
+    fit: Fit
+    quality: Mapping[str, float]
+    dense: Fit
+
+    @property
+    def by_layer(self) -> Mapping[str, float]:
+        return self.quality
+
+    def expected_shares(self) -> dict[str, float]:
+        """As if the weights were normally distributed."""
+        return expected_shares(self.fit.mask) | {name: gaussian_share(quality) for name, quality in self.quality.items()}
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        limits = thresholds(given[self.dense].weights, self.quality)
+        return Artifact(pack("mask", keep_above(given[self.fit].weights, given[self.fit].masks, limits)))
+
+
+@dataclass(frozen=True, eq=False)
+class PruningAccount(Stage):
+    """What is left of a pruned net, layer by layer (Tables 2 to 5), once the connections of dead units are gone.
+
+    Metrics, shares of one: `kept`, `flops_kept`, `activation` of the whole net and, with the suffix `_<layer>`, of each layer; counts:
+    `weights_kept` and `weights_dense` (biases not counted), `dead_units_<layer>`; `rate`, dense over kept weights; `density`, as trained.
+    """
+
+    fit: Fit
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.models import layer_operations, layer_units
+        from nncompress.train.fit import activations
+
+        trained = given[self.fit]
+        operations, units = layer_operations(self.fit.model), layer_units(self.fit.model)  # these know the order of the layers
+        weights = {f"{layer}.weight": trained.weights[f"{layer}.weight"] for layer in operations}
+        alive, dead = without_dead_units({name: trained.masks.get(name, np.ones(array.shape, bool)) for name, array in weights.items()})
+        active = activations(self.fit.model, self.fit.dataset, trained.weights, lab.runtime)
+        layers = [
+            Layer(name, mask.size, operations[name], units[name], float(mask.mean()), active[name])
+            for name, mask in zip(operations, alive.values(), strict=True)
+        ]
+        total = account(layers)
+        kept, dense = (sum(int(sizes) for sizes in counts) for counts in zip(*((m.sum(), m.size) for m in alive.values()), strict=True))
+        metrics: dict[str, float] = {"kept": total.kept, "flops_kept": total.flops, "activation": total.activation}
+        metrics |= {"weights_kept": kept, "weights_dense": dense, "rate": dense / kept, "density": trained.metrics["density"]}
+        for layer in layers:
+            metrics |= {f"kept_{layer.name}": layer.kept, f"activation_{layer.name}": layer.activation}
+            metrics |= {f"flops_kept_{layer.name}": total.layers[layer.name]}
+        metrics |= {f"dead_units_{name.removesuffix('.weight')}": count for name, count in dead.items()}
+        return Artifact({}, metrics)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightHistogram(Stage):
+    """How the weights of one layer that are not zero are distributed. Curves: `weight`, the middles of `bins` equal bins over
+    [-`reach`, `reach`], and `count` (what lies outside is counted at the ends). Metrics: `std`, `nonzero` (a count)."""
+
+    fit: Fit
+    layer: str
+    reach: float
+    bins: int = 101
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        weights = given[self.fit].weights[f"{self.layer}.weight"]
+        nonzero = weights[weights != 0]
+        edges = np.linspace(-self.reach, self.reach, self.bins + 1)
+        count, _ = np.histogram(nonzero.clip(edges[0], edges[-1]), edges)
+        curves = {"weight": (edges[:-1] + edges[1:]) / 2, "count": count}
+        return Artifact(pack("curve", curves), {"std": float(nonzero.std(dtype=np.float64)), "nonzero": nonzero.size})
