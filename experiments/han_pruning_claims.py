@@ -42,12 +42,12 @@ def error_over_reference(arm: str) -> Statistic:
 def lead(first: str, second: str, low: float, high: float) -> Statistic:
     """Test accuracy of one curve of the trade-off minus another's, mean over the shares of weights in [low, high]."""
 
+    def curve(records: DataFrame, arm: str) -> DataFrame:
+        rows = records[(records["arm"] == arm) & records["density"].between(low, high)]
+        return rows.pivot_table(index="depth", columns="seed", values="test_accuracy")
+
     def statistic(records: DataFrame) -> Series:
-        table = records[records["arm"].isin((first, second)) & records["density"].between(low, high)]
-        table = table.pivot_table(index="depth", columns=["arm", "seed"], values="test_accuracy").dropna(axis=1)
-        if not {first, second} <= set(table.columns.get_level_values(0)):
-            return records.iloc[:0].groupby("seed")["test_accuracy"].mean()
-        return table.xs(first, axis=1, level="arm").sub(table.xs(second, axis=1, level="arm")).mean()
+        return (curve(records, first) - curve(records, second)).dropna(axis=1).mean()
 
     return statistic
 
