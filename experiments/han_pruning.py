@@ -98,7 +98,8 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
     if arm == "reference":
         yield Row(dense, columns, keep_curves=True)
     elif arm == "pruned":
-        yield Row(pruned(cfg, dense), columns, keep_curves=True)
+        picture = ("mask/fc1.weight",) if seed == cfg.seeds[0] and "fc1" in cfg.quality else ()
+        yield Row(pruned(cfg, dense), columns, keep_curves=True, keep_arrays=picture)
     elif arm == "pruned_iteratively":
         fit = dense
         for round_ in range(1, cfg.rounds + 1):

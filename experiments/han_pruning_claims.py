@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from nncompress.report.declare import Claim, Lines, Panel, Published, Table
+from nncompress.report.declare import Claim, Lines, Panel, Picture, Published, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -172,6 +172,10 @@ TABLES = (
     Published("paper", "The paper's numbers beside ours", UNITS, derive=with_error),  # type: ignore[arg-type]
 )  # fmt: skip
 FIGURES = (
+    Picture(
+        "mask", "Connections of the first fully connected layer that survive", "mask/fc1.weight", "input", "unit of fc1",
+        where={"arm": ("pruned",)},
+    ),
     Lines(
         "trade_off", "What pruning costs, with and without retraining",
         (

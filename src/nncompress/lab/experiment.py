@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nncompress.errors import UserError
+from nncompress.files import replace_file, writing
 from nncompress.lab import records
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.loggers import RunLogger
@@ -106,6 +109,23 @@ class Book:
             records.upsert(self.path, entries, self.experiment.identity)
         if points:
             records.upsert(self.curves, points, self.experiment.identity, along=ALONG)
+        for row in rows:
+            if row.keep_arrays:
+                self.keep_arrays(row)
+
+    def keep_arrays(self, row: Row) -> None:
+        """Write arrays of the row's stage to `arrays/<experiment>/<key>.npz`, and remove those of keys that no record has any more."""
+        folder, artifact = self.results / "arrays" / self.experiment.name, self.lab.get(row.stage)
+        content = BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **{name: artifact.arrays[name] for name in row.keep_arrays})
+        with writing(folder, records.MEND):
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{row.stage.key}.npz"
+            replace_file(path, content.getvalue(), folder / f".{path.name}.{os.getpid()}.tmp")
+            known = set(records.read(self.path)["key"])
+            for other in folder.glob("*.npz"):
+                if other.stem not in known:
+                    other.unlink(missing_ok=True)
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
         """One tidy row. `total_*` counts every stored stage that the row stands on once: earlier rounds, teachers, their logits and itself."""

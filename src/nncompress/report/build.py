@@ -157,7 +157,8 @@ def _draw(results: Path, recorded: _Recorded, stem: Path) -> list[Path]:
     """The experiment's figures, `<stem>_<figure>` as PNG and SVG."""
     described, records = recorded.described, recorded.records
     curves = read_curves(results, described.name, records, described.identity)
-    drawn = [(lines.name, figure) for lines in described.figures if (figure := draw(lines, records, curves)) is not None]
+    arrays = results / "arrays" / described.name
+    drawn = [(lines.name, figure) for lines in described.figures if (figure := draw(lines, records, curves, arrays)) is not None]
     return [path for name, figure in drawn for path in save(figure, stem.with_name(f"{stem.name}_{name}"))]
 
 

@@ -137,3 +137,16 @@ class HeatMap:
     best: Literal["smallest", "largest"] = "smallest"
     where: Where = field(default_factory=dict)
     derive: Callable[[DataFrame], DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of one two-dimensional array that rows of the recipe keep (`Row.keep_arrays`), of the first seed that `where` leaves: what is
+    not zero is black. `array`: its name in the stage. `x_label`, `y_label`: what its columns and rows are."""
+
+    name: str
+    title: str
+    array: str
+    x_label: str
+    y_label: str
+    where: Where = field(default_factory=dict)

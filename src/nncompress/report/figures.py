@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from nncompress.report.declare import HeatMap, Lines, Panel
+from nncompress.report.declare import HeatMap, Lines, Panel, Picture
 from nncompress.report.files import write
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
-__all__ = ["HeatMap", "Lines", "Panel", "draw", "save"]
+__all__ = ["HeatMap", "Lines", "Panel", "Picture", "draw", "save"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = "osD^vPXh"
@@ -50,10 +50,35 @@ BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
-def draw(figure: Lines | HeatMap, records: pd.DataFrame, curves: pd.DataFrame) -> Figure | None:
-    """Draw a declared figure from tidied records (or curves); None if there is nothing to draw."""
+def draw(figure: Lines | HeatMap | Picture, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None) -> Figure | None:
+    """Draw a declared figure from tidied records (or curves, or the folder of arrays that rows kept); None if there is nothing to draw."""
     records = comparable(records)
+    if isinstance(figure, Picture):
+        return _draw_picture(figure, records, arrays)
     return _draw_heat_map(figure, records) if isinstance(figure, HeatMap) else _draw_lines(figure, records, curves)
+
+
+def _draw_picture(picture: Picture, records: pd.DataFrame, arrays: Path | None) -> Figure | None:
+    rows = chosen(records, picture.where).sort_values("seed")
+    kept = [arrays / f"{key}.npz" for key in rows["key"]] if arrays is not None else []
+    if not kept or not kept[0].exists():
+        return None
+    with np.load(kept[0], allow_pickle=False) as file:
+        shown = file[picture.array] != 0
+    with _style():
+        width, height = 8.4, 1.3 + 6.8 * min(1.0, shown.shape[0] / shown.shape[1])
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        axes.imshow(shown, cmap="gray_r", aspect="auto", interpolation="nearest", vmin=0, vmax=1)
+        axes.set_xlabel(picture.x_label)
+        axes.set_ylabel(picture.y_label)
+        figure.text(0.1 / width, 1 - 0.1 / height, picture.title, va="top", fontsize=11, fontweight="bold")
+        caption = f"{_what(records)} Seed {rows['seed'].iloc[0]:.0f}; black: {percent(float(shown.mean()))} of the weights."
+        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+    return figure
 
 
 def _draw_heat_map(heat: HeatMap, records: pd.DataFrame) -> Figure | None:
