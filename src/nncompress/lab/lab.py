@@ -198,6 +198,7 @@ class Lab:
                 mask,
                 upstream[f][f.teacher].arrays["logits"] if f.teacher is not None else None,
                 state,
+                upstream[f][f.codebook].codes if f.codebook is not None else {},
             )
             for f, mask, state in zip(fits, masks, states, strict=True)
         ]

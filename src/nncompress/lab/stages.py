@@ -34,8 +34,9 @@ class InitialWeights(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Fit(Stage):
-    """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask, teacher and seed.
+    """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask, codebook, teacher and seed.
 
+    `codebook`: a stage whose `codes/*` say which weights share a value; these then train as one (Han, Mao & Dally 2016).
     `adjust_dropout`: lower the dropout after each hidden layer to the share of its weights that the mask keeps (Han et al. 2015, eq. 2).
 
     It minimises the cross-entropy with the labels, or `distillation` from the array `logits` of `teacher`, one row for each training example.
@@ -61,6 +62,7 @@ class Fit(Stage):
     distillation: Distillation | None = None
     teacher: Stage | None = None
     adjust_dropout: bool = False
+    codebook: Stage | None = None
 
     @property
     def shared(self) -> tuple[str, ...]:

@@ -115,6 +115,25 @@ def shared(
     return CompressedTensor(array.shape, *k_means(flat[positions], entries, initial, seed), positions, weight_bits, index_bits)
 
 
+def coded(
+    array: np.ndarray, codes: np.ndarray, weight_bits: int, mask: np.ndarray | None = None, index_bits: int = INDEX_BITS
+) -> CompressedTensor:
+    """A layer whose weights share values already, as after fine-tuning: `codes`, of its shape, say which ones do. Entries that no surviving
+    weight has leave the codebook.
+
+    Raises: UserError for bits outside 1 to 16; ValueError for more entries than the codes can tell apart, or weights of one code that differ.
+    """
+    _check_bits("weight_bits", weight_bits)
+    _check_bits("index_bits", index_bits)
+    positions = None if mask is None else np.flatnonzero(mask)
+    flat, kept = (all_.ravel() if positions is None else all_.ravel()[positions] for all_ in (array, codes))
+    _, first, numbers = np.unique(kept, return_index=True, return_inverse=True)
+    values = flat[first].astype(np.float32)
+    if not np.array_equal(values[numbers], flat):
+        raise ValueError("weights of one code differ")
+    return CompressedTensor(array.shape, values, numbers.astype(np.uint16), positions, weight_bits, 0 if mask is None else index_bits)
+
+
 def compress(
     weights: Weights,
     masks: MaskArrays,

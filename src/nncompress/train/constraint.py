@@ -193,10 +193,68 @@ class Survivors(Free):
         return torch.cat([flat.index_select(0, self._index.to(flat.device)), torch.zeros(self._padding, dtype=flat.dtype, device=flat.device)])
 
 
-def constrain(starts: Sequence[Weights], masks: Sequence[MaskArrays], low: set[str], compact_below: float = COMPACT_BELOW) -> Free:
-    """The constraint of a stack: R start weights under R masks (an empty mask is dense)."""
+class Shared(Free):
+    """Weights that share the values of codebooks (Han, Mao & Dally 2016, sec. 3): the latent values are the codebooks' entries and all weights
+    that share with none; pruned weights are zero. `pull` sums the gradients of the weights that share an entry (eq. 3).
+
+    `sharing` (size,): for every place of the layout the number of its entry, counted over all replicates and layers; -1 = pruned.
+    """
+
+    def __init__(self, layout: Layout, values: Tensor, sharing: np.ndarray) -> None:
+        entries, first, place = np.unique(sharing, return_index=True, return_inverse=True)
+        pruned = int(entries[0] == -1)
+        padding = -(len(entries) - pruned) % LANES
+        self._first = torch.from_numpy(np.concatenate([first[pruned:], np.zeros(padding, np.int64)]))
+        self._zero = len(self._first)  # of a latent vector that a zero was appended to, where pruned weights look
+        self._index = torch.from_numpy(np.where(sharing == -1, self._zero, place - pruned))
+        super().__init__(layout, self.latent_of(values))
+
+    def _kept(self) -> Tensor:
+        return self._first.cpu()
+
+    def _high(self, latent: Tensor) -> Tensor:
+        return torch.zeros(self.layout.size - self.layout.low_size, device=latent.device)
+
+    def _bind(self) -> None:
+        device = self.latent.device
+        self._first, self._index = self._first.to(device), self._index.to(device)
+        self._flat = torch.zeros(self.layout.size, device=device)
+        super()._bind()
+
+    @torch.no_grad()
+    def push(self) -> None:
+        flat = self.dense(self.latent)
+        self.flat_low.copy_(flat[: self.layout.low_size])
+        self.flat_high.copy_(flat[self.layout.low_size :])
+
+    @torch.no_grad()
+    def pull(self, gradients: Sequence[Tensor]) -> None:
+        for where, gradient in zip(self.layout.slices.values(), gradients, strict=True):
+            self._flat[where].copy_(gradient.reshape(-1))
+        summed = torch.zeros(self._zero + 1, device=self._flat.device).index_add_(0, self._index, self._flat)
+        self.gradient.copy_(summed[: self._zero])
+        self.latent.grad = self.gradient
+
+    def dense(self, values: Tensor) -> Tensor:
+        return torch.cat([values.detach(), torch.zeros(1, dtype=values.dtype, device=values.device)]).index_select(0, self._index)
+
+    def latent_of(self, flat: Tensor) -> Tensor:
+        return flat.index_select(0, self._first.to(flat.device))
+
+
+def constrain(
+    starts: Sequence[Weights],
+    masks: Sequence[MaskArrays],
+    low: set[str],
+    compact_below: float = COMPACT_BELOW,
+    codes: Sequence[Mapping[str, np.ndarray]] = (),
+) -> Free:
+    """The constraint of a stack: R start weights under R masks (an empty mask is dense); with `codes`, parameter name -> the codebook entry of
+    every weight, these share their values, which must be equal at the start."""
     layout = Layout({name: array.shape for name, array in starts[0].items()}, len(starts), low)
     values = layout.flatten(starts)
+    if any(codes):
+        return Shared(layout, values, _sharing(layout, masks, codes))
     if not any(masks):
         return Free(layout, values)
     full = [{name: mask.get(name, np.ones(array.shape, bool)) for name, array in starts[0].items()} for mask in masks]
@@ -204,3 +262,14 @@ def constrain(starts: Sequence[Weights], masks: Sequence[MaskArrays], low: set[s
     if mask[: mask.numel() - layout.padding].all():
         return Free(layout, values)
     return (Survivors if mask.float().mean() < compact_below else Masked)(layout, values, mask)
+
+
+def _sharing(layout: Layout, masks: Sequence[MaskArrays], codes: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """For every place of the layout the number of the entry that it shares, -1 where it is pruned; the padding shares one of its own."""
+    parts, start = [], 0
+    for name, shape in layout.shapes.items():
+        for mask, coded in zip(masks, codes, strict=True):
+            numbers = coded[name].astype(np.int64) if name in coded else np.arange(np.prod(shape)).reshape(shape)
+            parts.append(np.where(mask.get(name, True), start + numbers, -1).ravel())
+            start += int(numbers.max()) + 1
+    return np.concatenate([*parts, np.full(layout.padding, start)])

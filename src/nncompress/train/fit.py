@@ -63,7 +63,7 @@ class Task:
 @dataclass(frozen=True)
 class Replicate:
     """What one replicate has of its own. `teacher_logits`: (examples, classes), for a distillation. `state`: (arrays, meta) of an interrupted
-    fit to go on from, as `Checkpoint` hands out."""
+    fit to go on from, as `Checkpoint` hands out. `codes`: parameter name -> codebook entry of every weight, for shared weights."""
 
     label: str
     seed: int
@@ -71,6 +71,7 @@ class Replicate:
     mask: MaskArrays = field(default_factory=dict)
     teacher_logits: np.ndarray | None = None
     state: State | None = None
+    codes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     compact_below = 0.0 if task.training.max_norm is not None else COMPACT_BELOW
     names = [name for name, _ in net.named_parameters()]  # their order is the same in every process; that of a stored file is not
     starts = [{name: r.state[0][f"weights/{name}"] if r.state else r.start[name] for name in names} for r in replicates]
-    constraint = constrain(starts, [replicate.mask for replicate in replicates], low, compact_below)
+    codes = [replicate.codes for replicate in replicates]
+    if any(codes) and task.training.max_norm is not None:
+        raise UserError("training.max_norm: shared weights cannot be scaled unit by unit; leave it out where a codebook is trained")
+    constraint = constrain(starts, [replicate.mask for replicate in replicates], low, compact_below, codes)
     objective: nn.Module = Distill(task.distillation) if task.distillation else HardLabels()
     if task.training.l1:
         objective = WithL1(objective, task.training.l1)
@@ -247,6 +251,20 @@ def logits(
         return made.logits(getattr(made.splits, f"{split}_x"))[0].cpu().numpy()
 
 
+def score(model: Model, dataset: Dataset, training: Training, weights: Weights, runtime: Runtime) -> dict[str, float]:
+    """`test_loss`, `test_accuracy` of weights that no fit ended with, and those of the validation split if there is one; in float32."""
+    with computing(runtime):
+        task = Task(model, dataset, replace(training, precision="32-true"), 0, 1)
+        made = learner(task, [Replicate("score", 0, weights)], runtime)
+        made.to(runtime.device)
+        metrics: dict[str, float] = {}
+        for split in ("validation", "test"):
+            if len(labels := getattr(made.splits, f"{split}_y")):
+                [loss], [accuracy] = made.evaluate(getattr(made.splits, f"{split}_x"), labels)
+                metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
+        return metrics
+
+
 def activations(model: Model, dataset: Dataset, weights: Weights, runtime: Runtime) -> dict[str, float]:
     """Mean share of each layer's outputs that is not zero on the training split, in float32: after its ReLU and pooling, of the output layer
     the logits (Han et al. 2015, Act%)."""
@@ -330,6 +348,7 @@ __all__ = [
     "learner",
     "logits",
     "measure",
+    "score",
     "splits",
     "time_per_step",
     "trainer",

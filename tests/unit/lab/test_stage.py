@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nncompress.lab.pruning import PruningAccount, ThresholdMask, WeightHistogram
+from nncompress.lab.quantizing import CompressedFile, SharedWeights
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
 from nncompress.lab.stages import (
     BiasShift,
@@ -48,6 +49,8 @@ class Node(Stage):
         (Interpolation(FIT, replace(FIT, seed=1)), "6ebffbc32ca7ac7aed56842e27706b7f"),
         (MaskOverlap(MASK, ShuffledMask(MASK, seed=5)), "348057fb29a2a98a710fc86fe6ce4455"),
         (ThresholdMask(FIT, {"fc1.weight": 1.5}, FIT), "9461b1fd9dad97ab88bc00d370c81293"),
+        (SharedWeights(FIT, {"fc1.weight": 6}), "0f00eeb7aa9ba8bd7bd0dbe3cd51a5d6"),
+        (CompressedFile(FIT, None, {}, {"fc1.weight": 5}), "a935996db8fda74c8209ab1abbf67e24"),
         (PruningAccount(FIT), "2705045d6fed761d85a983414145337c"),
         (WeightHistogram(FIT, "fc1", 0.3), "2c82848243383132d3c63f5930ead6be"),
         (Logits((FIT,), FIT.dataset), "c7884f67c1474856b37288d338277260"),
@@ -93,6 +96,7 @@ CHANGES: dict[str, Any] = {
     "distillation": Distillation(temperature=20.0),
     "teacher": Logits((FIT,), FIT.dataset),
     "adjust_dropout": True,
+    "codebook": SharedWeights(FIT, {"fc1.weight": 6}),
 }
 DISTILLATION_CHANGES: dict[str, Any] = {"match": "logits", "temperature": 2.0, "hard_weight": 0.5}
 TRAINING_CHANGES: dict[str, Any] = {

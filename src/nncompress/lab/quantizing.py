@@ -1,0 +1,82 @@
+"""The stages of Han, Mao & Dally 2016, "Deep Compression": shared weights, and the file that a net becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nncompress.lab.stage import Artifact, Stage
+from nncompress.lab.stages import Fit, fit_of, pack
+from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared
+
+
+@dataclass(frozen=True, eq=False)
+class SharedWeights(Stage):
+    """The weights that `fit` ended with, those of each named layer replaced by the nearest entries of a codebook of its own (sec. 3).
+
+    `weight_bits`: parameter name -> width of its codes. `initial`, `seed`: how the centroids start. Yields `weights/*`, `mask/*` and, of the
+    named layers, `codes/*` in the layer's shape (0 for pruned weights): what a `Fit` with this stage as start, mask and codebook fine-tunes.
+    """
+
+    stored: ClassVar[bool] = False
+    fit: Fit
+    weight_bits: Mapping[str, int]
+    initial: str = "linear"
+    seed: int = 0
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        trained = given[self.fit]
+        weights, codes = dict(trained.weights), {}
+        for name, bits in self.weight_bits.items():
+            tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed)
+            assert tensor.codes is not None
+            flat = np.zeros(weights[name].size, np.uint16)
+            flat[slice(None) if tensor.positions is None else tensor.positions] = tensor.codes
+            weights[name], codes[name] = tensor.weights, flat.reshape(weights[name].shape)
+        return Artifact(pack("weights", weights) | pack("mask", trained.masks) | pack("codes", codes))
+
+
+@dataclass(frozen=True, eq=False)
+class CompressedFile(Stage):
+    """A net as a file, and what is measured of the net that is read back from it, in float32.
+
+    `net`: a fit, pruned or not, or shared weights as they are. `codebook`: which of its weights share a value; None = it has no shared ones.
+    `weight_bits`, `index_bits`: parameter name -> width of codes and of gaps. What is neither shared nor pruned is stored in float32.
+
+    Yields `file`, its bytes (uint8). Metrics: `file_bytes`; `rate`, the float32 bytes of all parameters over these; the bytes of each part of
+    the account, `bytes_<part>`, and of each parameter, `bytes_of_<parameter>`, which both add up to the file; mean bits of an entry,
+    `code_bits_<parameter>` and `index_bits_<parameter>`; `test_accuracy`, `test_loss` and those of the validation split.
+    """
+
+    net: Stage
+    codebook: SharedWeights | None
+    weight_bits: Mapping[str, int]
+    index_bits: Mapping[str, int]
+    coder: str = "huffman"
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.models import parameter_names
+        from nncompress.train.fit import score
+
+        fit, found = fit_of(self.net), given[self.net]
+        codes = given[self.codebook].codes if self.codebook is not None else {}
+        tensors = {}
+        for name in parameter_names(fit.model):
+            array, mask, width = found.weights[name], found.masks.get(name), self.index_bits.get(name, INDEX_BITS)
+            if name in codes:
+                tensors[name] = coded(array, codes[name], self.weight_bits[name], mask, width)
+            else:
+                tensors[name] = dense(array) if mask is None else pruned(array, mask, width)
+        content = encode(CompressedNet(fit.model, tensors), self.coder)
+        rows, numbers = accounts(content), sum(array.size for array in found.weights.values())
+        metrics: dict[str, float] = {"file_bytes": len(content), "rate": 4 * numbers / len(content)}
+        metrics |= {f"bytes_{part}": sum(row.parts[part] for row in rows) for part in rows[0].parts}
+        for row in rows[:-1]:
+            metrics |= {f"bytes_of_{row.name}": row.bytes}
+            metrics |= {f"code_bits_{row.name}": row.code_bits} if row.name in codes else {}
+            metrics |= {f"index_bits_{row.name}": row.index_bits} if row.name in found.masks else {}
+        metrics |= score(fit.model, fit.dataset, fit.training, decode(content).weights, lab.runtime)
+        return Artifact({"file": np.frombuffer(content, np.uint8)}, metrics)

@@ -1,0 +1,81 @@
+"""Shared weights and files as stages: from a pruned fit to a file whose net answers as the one in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nncompress.lab.lab import Lab
+from nncompress.lab.quantizing import CompressedFile, SharedWeights
+from nncompress.lab.stages import Fit, InitialWeights, PrunedMask
+from nncompress.quantize import decode
+from nncompress.types import Dataset, Model, Training
+from tests.unit.lab import tiny
+
+MODEL, DATA = Model("mlp", (64, 20, 10, 10)), Dataset("digits", validation=300)
+TRAINING = Training(steps=300, batch_size=30, learning_rate=0.1, optimizer="sgd", momentum=0.9, evaluate_every=100)
+DENSE = Fit(MODEL, DATA, TRAINING, InitialWeights(MODEL, 0), 0)
+LAYERS = {"fc1.weight": 0.7, "fc2.weight": 0.5, "fc3.weight": 0.4}
+PRUNED = Fit(MODEL, DATA, TRAINING, DENSE, 0, PrunedMask(DENSE, LAYERS))
+BITS = {"fc1.weight": 4, "fc2.weight": 4, "fc3.weight": 3}
+SHARED = SharedWeights(PRUNED, BITS)
+TUNING = replace(TRAINING, learning_rate=0.001)  # an entry's gradient is the sum of those of all weights that share it
+TUNED = Fit(MODEL, DATA, TUNING, SHARED, 0, SHARED, codebook=SHARED)
+INDEX = dict.fromkeys(BITS, 4)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return Lab(tiny.settings(Path(tmp_path_factory.mktemp("lab"))), say=lambda _: None)
+
+
+def test_shared_weights_have_as_many_values_as_their_codes_tell_apart_and_the_masks_of_the_fit(lab: Lab) -> None:
+    pruned, found = lab.get(PRUNED), lab.get(SHARED)
+    for name, bits in BITS.items():
+        assert len(np.unique(found.weights[name][found.masks[name]])) <= 2**bits - 1  # one code is the fillers'
+        assert not found.weights[name][~pruned.masks[name]].any()
+        assert np.abs(found.weights[name] - pruned.weights[name]).max() < 0.5 * np.abs(pruned.weights[name]).max()
+    np.testing.assert_array_equal(found.weights["fc1.bias"], pruned.weights["fc1.bias"])
+
+
+def test_fine_tuning_moves_the_codebook_and_nothing_out_of_its_cluster(lab: Lab) -> None:
+    before, after = lab.get(SHARED), lab.get(TUNED)
+    for name, codes in before.codes.items():
+        kept = before.masks[name]
+        values = [np.unique(after.weights[name][kept & (codes == code)]) for code in np.unique(codes[kept])]
+        assert {len(value) for value in values} == {1}
+        assert not np.array_equal(after.weights[name], before.weights[name])
+    assert after.metrics["validation_loss"] < lab.get(CompressedFile(SHARED, SHARED, BITS, INDEX)).metrics["validation_loss"]
+
+
+@pytest.mark.parametrize("coder", ["huffman", "ans", "fixed"])
+def test_the_file_of_a_fine_tuned_net_holds_its_weights_bit_for_bit_and_its_account_adds_up(coder: str, lab: Lab) -> None:
+    file, tuned = lab.get(CompressedFile(TUNED, SHARED, BITS, INDEX, coder)), lab.get(TUNED)
+    content = file.arrays["file"].tobytes()
+    for name, weight in decode(content).weights.items():
+        np.testing.assert_array_equal(weight, tuned.weights[name] + 0.0)
+    metrics = file.metrics
+    assert metrics["file_bytes"] == len(content) and metrics["rate"] == 4 * sum(w.size for w in tuned.weights.values()) / len(content)
+    parts = [value for name, value in metrics.items() if name.startswith("bytes_") and not name.startswith("bytes_of_")]
+    assert sum(parts) == len(content)
+    assert metrics["test_accuracy"] == pytest.approx(tuned.metrics["test_accuracy"]) and metrics["test_accuracy"] > 0.8
+    assert metrics["code_bits_fc1.weight"] <= 4.1
+
+
+def test_nets_without_codebook_or_mask_are_files_too(lab: Lab) -> None:
+    def size(net: Any, **rest: Any) -> float:
+        return lab.get(CompressedFile(net, None, {}, INDEX, **rest)).metrics["file_bytes"]
+
+    dense = sum(4 * weight.size for weight in lab.get(DENSE).weights.values())
+    assert dense < size(DENSE) < dense + 1000
+    assert size(TUNED) < size(DENSE)
+    assert lab.get(CompressedFile(TUNED, SHARED, BITS, INDEX)).metrics["file_bytes"] < size(PRUNED) < size(DENSE)
+
+
+def test_fits_with_and_without_a_codebook_of_one_kind_share_a_stack_but_not_a_key() -> None:
+    assert Fit(MODEL, DATA, TUNING, SHARED, 0, SHARED).key != TUNED.key
+    assert Fit(MODEL, DATA, TUNING, SHARED, 0, SHARED).shared == TUNED.shared
