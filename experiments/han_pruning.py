@@ -13,12 +13,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from experiments.han_nets import HanNets, weights
 from experiments.han_pruning_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.pruning import PruningAccount, ThresholdMask, WeightHistogram
 from nncompress.lab.row import Row, Value
 from nncompress.lab.stages import Fit, InitialWeights, PrunedMask
-from nncompress.types import STRICT, Count, Dataset, Fraction, Model, Positive, Seed, Training
+from nncompress.types import Count, Fraction, Positive, Seed
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
@@ -34,25 +35,18 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
-class Config:
-    """`quality`: layer -> threshold over the standard deviation of the dense layer. `rounds`: of the iterative arm, whose thresholds rise to
+class Config(HanNets):
+    """`rounds`: of the iterative arm, whose thresholds rise to
     these in equal steps. `kept`: layer -> share of its weights that the trade-off keeps at depth 1; at depth d it keeps share**d.
     `sensitivity`: shares kept of one layer, all others whole. `l1`: penalty of the L1 arms, in place of weight decay. `dropout`: of the hidden
     fully connected layers in the dropout arms. `seeds`: of reference, pruned and account; `control_seeds`: of the other arms."""
 
-    __pydantic_config__ = STRICT
-    dataset: Dataset
-    model: Model
-    training: Training
-    retraining: Training
-    quality: dict[str, Annotated[float, Field(ge=0)]]
     rounds: Count
     kept: dict[str, Share]
     depths: list[Positive]
     sensitivity: list[Share]
     l1: Positive
     dropout: Fraction
-    seeds: list[Seed]
     control_seeds: list[Seed]
     arms: list[str]
 
@@ -93,21 +87,21 @@ def rows(cfg: Config) -> Iterator[Row]:
 
 
 def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
-    dense = Fit(cfg.model, cfg.dataset, cfg.training, InitialWeights(cfg.model, seed), seed)
+    dense = cfg.dense_fit(seed)
     columns: dict[str, Value] = {"arm": arm, "seed": seed}
     if arm == "reference":
         yield Row(dense, columns, keep_curves=True)
     elif arm == "pruned":
         picture = ("mask/fc1.weight",) if seed == cfg.seeds[0] and "fc1" in cfg.quality else ()
-        yield Row(pruned(cfg, dense), columns, keep_curves=True, keep_arrays=picture)
+        yield Row(cfg.pruned_fit(dense), columns, keep_curves=True, keep_arrays=picture)
     elif arm == "pruned_iteratively":
         fit = dense
         for round_ in range(1, cfg.rounds + 1):
             quality = weights({layer: value * round_ / cfg.rounds for layer, value in cfg.quality.items()})
-            fit = retrained(cfg, fit, ThresholdMask(fit, quality, dense))
+            fit = cfg.retrained(fit, ThresholdMask(fit, quality, dense))
             yield Row(fit, {**columns, "round": round_})
     elif arm == "account":
-        yield Row(PruningAccount(pruned(cfg, dense)), columns)
+        yield Row(PruningAccount(cfg.pruned_fit(dense)), columns)
     elif arm in TRADE_OFF:
         yield from trade_off(cfg, arm, dense)
     elif arm == "sensitivity":
@@ -119,12 +113,12 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
         for layer in cfg.kept:
             yield Row(WeightHistogram(dense, layer, REACH), {"arm": "weights_before", "layer": layer, "seed": seed}, keep_curves=True)
             yield Row(
-                WeightHistogram(pruned(cfg, dense), layer, REACH), {"arm": "weights_after", "layer": layer, "seed": seed}, keep_curves=True
+                WeightHistogram(cfg.pruned_fit(dense), layer, REACH), {"arm": "weights_after", "layer": layer, "seed": seed}, keep_curves=True
             )
     else:
         model = replace(cfg.model, hidden_dropout=cfg.dropout)
         dropped = replace(dense, model=model, start=InitialWeights(model, seed))
-        pruned_net = pruned(cfg, dropped)
+        pruned_net = cfg.pruned_fit(dropped)
         adjusted = {
             "dropout_reference": dropped,
             "dropout_adjusted": pruned_net,
@@ -137,21 +131,6 @@ REACH = 0.3
 """Where the histograms of the weights end."""
 
 
-def weights(by_layer: dict[str, float]) -> dict[str, float]:
-    """Layer -> number, as parameter name -> number."""
-    return {f"{layer}.weight": value for layer, value in by_layer.items()}
-
-
-def retrained(cfg: Config, fit: Fit, mask: ThresholdMask | PrunedMask, retraining: Training | None = None) -> Fit:
-    """The trained net `fit` trained on under a mask, from the weights that survive (sec. 3.4), with less dropout (sec. 3.2)."""
-    return replace(fit, start=fit, mask=mask, training=retraining or cfg.retraining, adjust_dropout=True)
-
-
-def pruned(cfg: Config, dense: Fit) -> Fit:
-    """The paper's three steps: train, prune below the thresholds, retrain."""
-    return retrained(cfg, dense, ThresholdMask(dense, weights(cfg.quality), dense))
-
-
 def trade_off(cfg: Config, arm: str, dense: Fit) -> Iterator[Row]:
     """One curve of Figure 5: accuracy against the share of weights, with L1 or L2, with and without retraining, and iteratively."""
     retraining = cfg.retraining
@@ -161,9 +140,9 @@ def trade_off(cfg: Config, arm: str, dense: Fit) -> Iterator[Row]:
     fit, before = dense, 0.0
     for depth in cfg.depths:
         if arm == "l2_iterative":
-            fit = retrained(cfg, fit, PrunedMask(fit, weights({layer: 1 - share ** (depth - before) for layer, share in cfg.kept.items()})))
+            fit = cfg.retrained(fit, PrunedMask(fit, weights({layer: 1 - share ** (depth - before) for layer, share in cfg.kept.items()})))
             before = depth
         else:
             mask = PrunedMask(dense, weights({layer: 1 - share**depth for layer, share in cfg.kept.items()}))
-            fit = retrained(cfg, dense, mask, retraining) if arm.endswith("retrained") else replace(dense, start=dense, mask=mask, stop_step=0)
+            fit = cfg.retrained(dense, mask, retraining) if arm.endswith("retrained") else replace(dense, start=dense, mask=mask, stop_step=0)
         yield Row(fit, {"arm": arm, "depth": depth, "seed": dense.seed})

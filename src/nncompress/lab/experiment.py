@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ALONG = ("step", "alpha", "shift", "temperature", "weight")
+ALONG = ("step", "alpha", "shift", "temperature", "weight", "symbol")
 """The arrays that curves run along."""
 
 
@@ -112,20 +112,25 @@ class Book:
         for row in rows:
             if row.keep_arrays:
                 self.keep_arrays(row)
+            if row.keep_file:
+                content = self.lab.get(row.stage).arrays["file"].tobytes()
+                self.write(self.results / "files" / self.experiment.name, row.keep_file, content)
 
     def keep_arrays(self, row: Row) -> None:
         """Write arrays of the row's stage to `arrays/<experiment>/<key>.npz`, and remove those of keys that no record has any more."""
         folder, artifact = self.results / "arrays" / self.experiment.name, self.lab.get(row.stage)
         content = BytesIO()
         np.savez_compressed(content, allow_pickle=False, **{name: artifact.arrays[name] for name in row.keep_arrays})
+        self.write(folder, f"{row.stage.key}.npz", content.getvalue())
+        known = set(records.read(self.path)["key"])
+        for other in folder.glob("*.npz"):
+            if other.stem not in known:
+                other.unlink(missing_ok=True)
+
+    def write(self, folder: Path, name: str, content: bytes) -> None:
         with writing(folder, records.MEND):
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{row.stage.key}.npz"
-            replace_file(path, content.getvalue(), folder / f".{path.name}.{os.getpid()}.tmp")
-            known = set(records.read(self.path)["key"])
-            for other in folder.glob("*.npz"):
-                if other.stem not in known:
-                    other.unlink(missing_ok=True)
+            replace_file(folder / name, content, folder / f".{name}.{os.getpid()}.tmp")
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
         """One tidy row. `total_*` counts every stored stage that the row stands on once: earlier rounds, teachers, their logits and itself."""

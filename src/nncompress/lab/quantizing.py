@@ -10,7 +10,7 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.stages import Fit, fit_of, pack
-from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared
+from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared, to_gaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,3 +80,54 @@ class CompressedFile(Stage):
             metrics |= {f"index_bits_{row.name}": row.index_bits} if row.name in found.masks else {}
         metrics |= score(fit.model, fit.dataset, fit.training, decode(content).weights, lab.runtime)
         return Artifact({"file": np.frombuffer(content, np.uint8)}, metrics)
+
+
+@dataclass(frozen=True, eq=False)
+class CodeHistogram(Stage):
+    """How often each symbol is stored of one parameter of a file whose weights are shared (Figure 5). Curves: `symbol`, and the counts
+    `codes` and `gaps`, NaN where there is no such symbol. Of a pruned parameter code 0 is the fillers'."""
+
+    file: CompressedFile
+    parameter: str
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        tensor = decode(given[self.file].arrays["file"].tobytes()).tensors[self.parameter]
+        assert tensor.codes is not None
+        counts = {"codes": np.bincount(tensor.codes, minlength=tensor.values.size)}
+        if tensor.positions is not None:
+            gaps, stored = to_gaps(tensor.positions, tensor.index_bits)
+            symbols = np.zeros(gaps.size, np.int64)
+            symbols[stored] = tensor.codes.astype(np.int64) + 1
+            counts = {"codes": np.bincount(symbols), "gaps": np.bincount(gaps, minlength=2**tensor.index_bits)}
+        longest = max(map(len, counts.values()))
+        curves = {name: np.pad(count.astype(float), (0, longest - len(count)), constant_values=np.nan) for name, count in counts.items()}
+        return Artifact(pack("curve", {"symbol": np.arange(longest), **curves}))
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank(Stage):
+    """The net that `fit` ended with, each fully connected layer but the last cut to a share of its full rank by SVD, not retrained (Figure 6).
+
+    A layer (m, n) of rank r takes r (m + n) numbers, or all m n where these are fewer. Metrics: `rate`, numbers of the dense net over those
+    left; `test_accuracy`, `test_loss` and those of the validation split.
+    """
+
+    fit: Fit
+    share: float
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.train.fit import score
+
+        weights = dict(given[self.fit].weights)
+        numbers = {name: array.size for name, array in weights.items()}
+        layers = [name for name, array in weights.items() if array.ndim == 2]
+        for name in sorted(layers, key=lambda name: int(name.removeprefix("fc").removesuffix(".weight")))[:-1]:
+            array = weights[name].astype(np.float64)
+            rank = max(1, round(self.share * min(array.shape)))
+            if rank * sum(array.shape) < array.size:
+                left, values, right = np.linalg.svd(array, full_matrices=False)
+                weights[name] = ((left[:, :rank] * values[:rank]) @ right[:rank]).astype(np.float32)
+                numbers[name] = rank * sum(array.shape)
+        rate = sum(array.size for array in weights.values()) / sum(numbers.values())
+        fit = self.fit
+        return Artifact({}, {"rate": rate, **score(fit.model, fit.dataset, fit.training, weights, lab.runtime)})

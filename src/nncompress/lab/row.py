@@ -15,13 +15,14 @@ class Row:
     """`columns` identify the row among its experiment's (arm, round, seed, ...); the numbers are the stage's metrics.
 
     `keep_curves`: also write the stage's learning curves to the results. `keep_arrays`: names of small arrays of the stage that are written
-    there too, for pictures.
+    there too, for pictures. `keep_file`: the name under which the bytes of its array `file` are.
     """
 
     stage: Stage
     columns: dict[str, Value]
     keep_curves: bool = False
     keep_arrays: tuple[str, ...] = ()
+    keep_file: str = ""
 
     @property
     def label(self) -> str:

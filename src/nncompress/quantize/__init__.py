@@ -1,6 +1,7 @@
 """Storing nets in few bits: shared weights, relative indices, entropy coding, a file format, and what each of them costs."""
 
 from nncompress.quantize.codebook import initial_centroids, k_means, shared_gradient
+from nncompress.quantize.sparse_index import to_gaps
 from nncompress.quantize.storage import Account, CompressedNet, account, accounts, decode, encode, load, save
 from nncompress.quantize.tensors import INDEX_BITS, CompressedTensor, coded, compress, dense, pruned, shared
 
@@ -23,4 +24,5 @@ __all__ = [
     "save",
     "shared",
     "shared_gradient",
+    "to_gaps",
 ]

@@ -67,7 +67,9 @@ def read_curves(results: Path, experiment: str, records: pd.DataFrame, identity:
     same = [column for column in (*SAME, *identity) if column in curves and column in records]
     if curves.empty or not {"arm", "seed"} <= set(same):
         return pd.DataFrame(columns=["arm", "round", "seed", "level"])
-    return curves.merge(comparable(records).drop_duplicates(same)[[*same, "level"]], on=same)
+    rows = comparable(records).drop_duplicates(same)[[*same, "level"]]
+    unlike = {column: object for column in same if curves[column].dtype != rows[column].dtype}  # a column that is empty in one of the files
+    return curves.astype(unlike).merge(rows.astype(unlike), on=same)
 
 
 def comparable(records: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,204 @@
+"""What the recipe of Deep Compression (Han, Mao & Dally 2016) claims, tabulates and draws. Imports neither pandas nor torch.
+
+Sizes are those of files; a rate is the float32 bytes of all parameters over them. Errors are of the net that was read back from the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from nncompress.report.declare import Claim, Lines, Panel, Published, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Statistic: TypeAlias = "Callable[[DataFrame], Series]"
+LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
+LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
+HEADLINE = ("reference", "pruned", "pruned_and_quantized", "deep_compression", "deep_compression_ans", "untuned")
+CURVES = ("pruning_only", "quantization_only", "pruning_and_quantization", "low_rank")
+INITIALS = ("linear", "density", "random")
+
+
+def of(arm: str, metric: str) -> Statistic:
+    """The arm's metric by seed."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = records[records["arm"] == arm]
+        return rows.groupby("seed")[metric].mean() if metric in rows else rows.groupby("seed")["test_accuracy"].mean().iloc[:0]
+
+    return statistic
+
+
+def error_over_reference(arm: str) -> Statistic:
+    """Test error of the arm's file minus that of its seed's dense net."""
+    return lambda records: of("reference", "test_accuracy")(records) - of(arm, "test_accuracy")(records)
+
+
+def size_share(arm: str) -> Statistic:
+    """Bytes of the file over the float32 bytes of all parameters."""
+    return lambda records: of(arm, "rate")(records).rdiv(1)
+
+
+def huffman_saving(records: DataFrame) -> Series:
+    """Share of the file that Huffman coding saves."""
+    return (of("deep_compression", "file_bytes")(records) / of("pruned_and_quantized", "file_bytes")(records)).rsub(1)
+
+
+def best_within(arm: str, share: float) -> Statistic:
+    """The arm's smallest test error among its files of at most this share of the dense net's bytes, by seed."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = records[(records["arm"] == arm) & (records["rate"] * share >= 1)] if "rate" in records else records.iloc[:0]
+        return rows.groupby("seed")["test_accuracy"].max().rsub(1)
+
+    return statistic
+
+
+def lead_of_both(share: float) -> Statistic:
+    """Error of the better of pruning and quantisation alone minus that of both together, within the same share of the bytes."""
+
+    def statistic(records: DataFrame) -> Series:
+        from pandas import concat
+
+        alone = [best_within(arm, share)(records) for arm in ("pruning_only", "quantization_only")]
+        together = best_within("pruning_and_quantization", share)(records)
+        # A method that has no file so small is not in the comparison.
+        found = concat([series for series in alone if len(series)] or alone, axis=1).min(axis=1)
+        return (found - together).dropna()
+
+    return statistic
+
+
+def linear_over(initial: str) -> Statistic:
+    """Test accuracy with linear starts minus that with others, mean over widths of 4 bits and more."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = (
+            records[(records["arm"] == "bits") & (records["bits"] >= 4)] if "bits" in records else records.iloc[:0].assign(bits=0, initial="")
+        )
+        table = rows.pivot_table(index="seed", columns="initial", values="test_accuracy")
+        return table["linear"] - table[initial] if {"linear", initial} <= set(table) else rows.groupby("seed")["test_accuracy"].mean().iloc[:0]
+
+    return statistic
+
+
+def headline(
+    name: str, models: tuple[str, ...], rate: float, least: float, allowed: float, shares: tuple[float, float], change: float
+) -> tuple[Claim, ...]:
+    """The claims on one net. `rate`: printed, `least`: what counts as that. `allowed`: rise of the error that still counts as none, `change`:
+    the printed one. `shares`: printed size after quantisation, and after Huffman coding, over the dense net's."""
+    quantized, coded = shares
+    return (
+        Claim(
+            f"{models[0]}_rate", f"The file of {name} is at least {least:g} times smaller than its float32 parameters.",
+            rate, of("deep_compression", "rate"), low=least, unit="×", models=models, geometric=True,
+        ),
+        Claim(
+            f"{models[0]}_no_loss", f"The {name} read back from it errs at most {100 * allowed:g} pp more often than the dense net.",
+            change, error_over_reference("deep_compression"), high=allowed, unit="pp", models=models,
+        ),
+        Claim(
+            f"{models[0]}_quantized", f"Pruned and quantised, without Huffman coding, {name} takes {100 * quantized - 0.3:.2f} to "
+            f"{100 * quantized + 0.3:.2f} % of its bytes.",
+            quantized, size_share("pruned_and_quantized"), low=quantized - 0.003, high=quantized + 0.003, unit="%", models=models,
+        ),
+        Claim(
+            f"{models[0]}_coded", f"With Huffman coding {name} takes {100 * coded - 0.3:.2f} to {100 * coded + 0.3:.2f} % of its bytes.",
+            coded, size_share("deep_compression"), low=coded - 0.003, high=coded + 0.003, unit="%", models=models,
+        ),
+    )  # fmt: skip
+
+
+CLAIMS = (
+    *headline("LeNet-300-100", LENET_300_100, 40, 38, 0.0015, (0.031, 0.0249), -0.0006),
+    *headline("LeNet-5", LENET_5, 39, 37, 0.0010, (0.0305, 0.0255), -0.0006),
+    Claim(
+        "huffman_saves", "Huffman coding saves 15 to 30 % of the file.", None, huffman_saving, low=0.15, high=0.30, unit="%",
+    ),
+    Claim(
+        "both_beat_either", "At 4 % of the bytes, pruning and quantisation together err less than either alone.",
+        None, lead_of_both(0.04), low=0, unit="pp",
+    ),
+    Claim(
+        "linear_beats_density", "With 4 bits and more, centroids that start linearly are at least as accurate as those that start by density.",
+        None, linear_over("density"), low=0, unit="pp",
+    ),
+    Claim(
+        "linear_beats_random", "With 4 bits and more, centroids that start linearly are at least as accurate as those that start at random.",
+        None, linear_over("random"), low=0, unit="pp",
+    ),
+)  # fmt: skip
+
+
+def with_error(records: DataFrame) -> DataFrame:
+    """The records with `test_error` and `size_share`."""
+    return records.assign(test_error=1 - records["test_accuracy"], size_share=1 / records["rate"] if "rate" in records else None)
+
+
+def sized(records: DataFrame) -> DataFrame:
+    """The records with `test_error` and `size_percent`, the mean over seeds of what the points of a curve take."""
+    found = with_error(records).assign(size_percent=100 / records["rate"])
+    point = [column for column in ("arm", "bits", "depth", "rank_share") if column in found]
+    return found.assign(size_percent=found.groupby(point, dropna=False)["size_percent"].transform("mean"))
+
+
+def by_layer(records: DataFrame) -> DataFrame:
+    """Of the compressed file, one row per layer, quantity and seed: `value`."""
+    from pandas import concat
+
+    named = {"code_bits": "bits of a code", "index_bits": "bits of a gap", "bytes_of": "bytes"}
+    parts = [
+        records.assign(layer=layer, quantity=words, value=records[column])
+        for metric, words in named.items()
+        for layer in LAYERS
+        if (column := f"{metric}_{layer}.weight") in records
+    ]
+    return concat(parts, ignore_index=True) if parts else records.assign(layer="", quantity="", value=0.0)
+
+
+def by_part(records: DataFrame) -> DataFrame:
+    """Of each file, one row per part of the account and seed: `bytes`."""
+    from pandas import concat
+
+    parts = ("codes", "indices", "fillers", "codebook", "tables", "floats", "header")
+    found = [records.assign(part=part, bytes=records[f"bytes_{part}"]) for part in parts if f"bytes_{part}" in records]
+    found += [records.assign(part="file", bytes=records["file_bytes"])] if "file_bytes" in records else []
+    return concat(found, ignore_index=True) if found else records.assign(part="", bytes=0.0)
+
+
+FILES = {"arm": HEADLINE}
+UNITS = {"test_error": "%", "rate": "×", "size_share": "%"}
+TABLES = (
+    Table(
+        "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=HEADLINE, where=FILES,
+        derive=with_error,
+    ),
+    Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=HEADLINE, where=FILES),
+    Table("parts", "What the bytes of the files are spent on", "bytes", unit="", columns="part", order=HEADLINE, where=FILES, derive=by_part),
+    Table(
+        "layers", "Layers of the compressed file", "value", unit="", index="layer", columns="quantity", order=LAYERS,
+        where={"arm": ("deep_compression",)}, derive=by_layer,
+    ),
+    Table(
+        "bits", "Test error, %, by start of the centroids and bits of a code", "test_error", index="initial", columns="bits", order=INITIALS,
+        where={"arm": ("bits",)}, derive=with_error,
+    ),
+    Published("paper", "The paper's numbers beside ours", UNITS, derive=with_error),  # type: ignore[arg-type]
+)  # fmt: skip
+FIGURES = (
+    Lines(
+        "curves", "Test error against the size of the file", (Panel("test_error", "test error, %", "%", zoom=True),),
+        x="size_percent", x_label="bytes, % of the float32 parameters", order=CURVES, where={"arm": CURVES}, derive=sized,
+    ),
+    Lines(
+        "bits", "Accuracy by bits of a code and start of the centroids", (Panel("test_accuracy", "test accuracy, %", "%", zoom=True),),
+        x="bits", x_label="bits of a code", series="initial", order=INITIALS, where={"arm": ("bits",)},
+    ),
+    Lines(
+        "codes", "How often each code and each gap is stored",
+        (Panel("codes", "codes (0: fillers)"), Panel("gaps", "gaps less one")),
+        x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)},
+    ),
+)  # fmt: skip

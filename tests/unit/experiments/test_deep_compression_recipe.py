@@ -1,0 +1,134 @@
+"""The recipe of Deep Compression: what it declares, and that every claim can come out each way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import run
+from experiments.deep_compression import ARMS, HEADLINE, Config, check, rows, smaller
+from experiments.deep_compression_claims import CLAIMS, by_layer, by_part, sized
+from experiments.han_pruning import Config as Pruning
+from experiments.han_pruning import rows as pruning_rows
+from nncompress.errors import UserError
+from nncompress.lab.configuration import request
+from nncompress.lab.quantizing import CompressedFile, SharedWeights
+from nncompress.lab.stages import Fit
+from nncompress.report.claims import judge
+
+PAPER: Config = request(run.CONF, ["experiment=deep_compression"]).config
+HAN: Pruning = request(run.CONF, ["experiment=han_pruning"]).config
+PRINTED = {"lenet_300_100": (0.0164, 0.0158, 1 / 0.031, 40.2), "lenet_5_relu": (0.0080, 0.0074, 1 / 0.0305, 39.2)}
+
+
+def records(model: str, **changes: Any) -> pd.DataFrame:
+    """What the paper prints of a net, curves that cross as its Figure 6, and centroids as its Figure 7; `changes` say otherwise."""
+    reference, compressed, quantized, rate = PRINTED[model]
+    values: dict[str, Any] = {"reference": reference, "compressed": compressed, "quantized": quantized, "rate": rate}
+    values |= {"alone": 0.03, "together": 0.017, "linear": 0.017, "other": 0.02} | changes
+    found = []
+    for seed in range(5):
+        wobble = (seed - 2) * 1e-5
+        common = {"seed": seed, "model": model, "dataset": "mnist", "scale": "paper", "variant": ""}
+
+        def row(arm: str, error: float, rate: float, **rest: Any) -> dict[str, Any]:
+            size = 1e6 / rate
+            return {**common, "arm": arm, "test_accuracy": 1 - error - wobble, "rate": rate + wobble, "file_bytes": size, **rest}  # noqa: B023
+
+        found += [row("reference", values["reference"], 1), row("deep_compression", values["compressed"], values["rate"])]
+        found += [row("pruned_and_quantized", values["compressed"], values["quantized"], **{"code_bits_fc1.weight": 6.0, "bytes_codes": 10})]
+        for arm in ("pruning_only", "quantization_only", "pruning_and_quantization"):
+            error = values["together"] if arm == "pruning_and_quantization" else values["alone"]
+            found += [row(arm, 0.1, 100, depth=2.0), row(arm, error, 26, depth=1.0), row(arm, 0.01, 5, depth=0.5)]
+        for initial in ("linear", "density", "random"):
+            error = values["linear"] if initial == "linear" else values["other"]
+            found += [row("bits", error * (2 if bits < 4 else 1), 40, bits=bits, initial=initial) for bits in (2, 4, 8)]
+    return pd.DataFrame(found)
+
+
+def verdicts(model: str, **changes: Any) -> dict[str, str]:
+    found = records(model, **changes)
+    mine = [claim for claim in CLAIMS if not claim.models or model in claim.models]
+    return {claim.id.removeprefix(f"{model}_"): str(judge(claim, found)["verdict"]) for claim in mine}
+
+
+def test_the_recipe_is_declared_without_torch_or_pandas() -> None:
+    code = "import sys; sys.path[:0] = ['src', '.']; import experiments.deep_compression; sys.exit(bool({'torch', 'pandas'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=run.ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("model", PRINTED)
+def test_the_papers_own_numbers_bear_out_every_claim(model: str) -> None:
+    found = verdicts(model)
+    assert len(found) == 8 and set(found.values()) == {"reproduced"}, found
+
+
+@pytest.mark.parametrize("model", PRINTED)
+def test_the_contrary_refutes_every_claim(model: str) -> None:
+    found = verdicts(model, compressed=0.03, quantized=20, rate=21, alone=0.02, together=0.03, linear=0.03, other=0.02)
+    assert set(found.values()) == {"not reproduced"}, found
+
+
+def test_what_is_not_recorded_is_inconclusive() -> None:
+    few = records("lenet_300_100").query("arm == 'reference'").drop(columns=["bits", "initial", "depth", "rate", "file_bytes"])
+    few["file_bytes"] = 1.0
+    assert {str(judge(claim, few)["verdict"]) for claim in CLAIMS} == {"inconclusive"}
+
+
+def test_every_arm_has_its_seeds_and_points() -> None:
+    found = Counter(str(row.columns["arm"]) for row in rows(PAPER))
+    seeds, controls, layers = 5, 3, 3
+    assert found == {
+        **dict.fromkeys(HEADLINE, seeds), "codes": controls * layers, "bits": controls * len(PAPER.bits) * 3,
+        **dict.fromkeys(("pruning_only", "pruning_and_quantization"), controls * len(PAPER.depths)),
+        "quantization_only": controls * len(PAPER.bits), "low_rank": controls * len(PAPER.ranks),
+    }  # fmt: skip
+    assert set(PAPER.arms) == set(ARMS)
+
+
+def test_the_pruned_nets_are_those_of_the_pruning_recipe_and_the_codebooks_train_on_their_assignments() -> None:
+    by_arm = {str(row.columns["arm"]): row.stage for row in rows(PAPER) if row.columns["seed"] == 1}
+    pruned = {row.stage for row in pruning_rows(HAN) if row.columns["arm"] == "pruned"}
+    file = by_arm["deep_compression"]
+    assert isinstance(file, CompressedFile) and isinstance(file.net, Fit) and isinstance(file.codebook, SharedWeights)
+    assert file.codebook.fit in pruned
+    assert file.net.start == file.net.mask == file.net.codebook == file.codebook and file.net.training == PAPER.tuning
+    untuned = by_arm["untuned"]
+    assert isinstance(untuned, CompressedFile) and untuned.net == untuned.codebook == file.codebook
+    coders = {arm: stage.coder for arm, stage in by_arm.items() if isinstance(stage, CompressedFile)}
+    assert (coders["pruned_and_quantized"], coders["deep_compression"], coders["deep_compression_ans"]) == ("fixed", "huffman", "ans")
+
+
+def test_the_accounts_are_laid_out_by_layer_and_by_part() -> None:
+    found = records("lenet_300_100")
+    laid = by_layer(found).dropna(subset="value")
+    assert set(zip(laid["layer"], laid["quantity"], strict=True)) == {("fc1", "bits of a code")}
+    assert set(by_part(found)["part"]) == {"codes", "file"}
+    points = sized(found[found["arm"] == "pruning_only"])
+    assert sorted(points["size_percent"].round(2).unique()) == [1.0, 3.85, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"arms": ["deep_compresion"]}, "arms: there is no arm 'deep_compresion'; did you mean 'deep_compression'?"),
+        ({"bits": [4, 4]}, "bits = [4, 4]: 4 is there twice; give each once"),
+        ({"weight_bits": {"fc1": 6}}, "weight_bits and index_bits must name the same layers; fc2 is in one of them only"),
+    ],
+)
+def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        check(replace(PAPER, **change))
+    assert str(refusal.value) == line
+
+
+def test_ever_smaller_experiments_keep_the_arms_of_the_table() -> None:
+    sizes = list(smaller(PAPER))
+    assert sizes[0] == PAPER
+    assert all(config.arms[:4] == list(HEADLINE[:4]) and len(config.seeds) >= 3 for config in sizes)
