@@ -11,7 +11,7 @@ demo: $(VENV)/.installed  ## the lottery ticket on scikit-learn's digits: one to
 	$(BIN)/python run.py experiment=quick/lottery_ticket lab.results=outputs/demo
 
 test: $(VENV)/.installed-dev  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup
 
 test-fast: $(VENV)/.installed-dev  ## unit tests, without the slow ones
 	$(BIN)/python -m pytest tests/unit -m "not slow"

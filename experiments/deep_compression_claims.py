@@ -133,8 +133,10 @@ CLAIMS = (
 
 
 def with_error(records: DataFrame) -> DataFrame:
-    """The records with `test_error` and `size_share`."""
-    return records.assign(test_error=1 - records["test_accuracy"], size_share=1 / records["rate"] if "rate" in records else None)
+    """The records with `test_error`, `error_over_reference`, by how much it exceeds that of the seed's dense net, and `size_share`."""
+    found = records.assign(test_error=1 - records["test_accuracy"], size_share=1 / records["rate"] if "rate" in records else None)
+    reference = found[found["arm"] == "reference"].groupby("seed")["test_error"].mean()
+    return found.assign(error_over_reference=found["test_error"] - found["seed"].map(reference))
 
 
 def sized(records: DataFrame) -> DataFrame:
@@ -169,7 +171,7 @@ def by_part(records: DataFrame) -> DataFrame:
 
 
 FILES = {"arm": HEADLINE}
-UNITS = {"test_error": "%", "rate": "×", "size_share": "%"}
+UNITS = {"test_error": "%", "error_over_reference": "pp", "rate": "×", "size_share": "%"}
 TABLES = (
     Table(
         "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=HEADLINE, where=FILES,

@@ -58,3 +58,14 @@ def smoke_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     workers = 2 if request.param == "smoke/lottery_ticket" else 1  # every process takes seconds to load torch
     done = run_command(f"experiment={request.param}", f"lab.results={results}", f"lab.workers={workers}", "lab.device=cpu", "logger=csv")
     return SmokeRun(request.param, results, done)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in parallel processes (`-n`): those that share a costly run go to the same process."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        if given is not None and "smoke_run" in given.params:
+            item.add_marker(pytest.mark.xdist_group(given.params["smoke_run"]))
+        elif item.path.parent.name == "science" or item.path.name == "test_committed_results.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -17,7 +17,7 @@ from nncompress.lab.store import ARRAYS, ENTRY, SUMS, Store
 from tests.unit.lab import tiny
 
 ROOT = tiny.ROOT
-KILLS = {"loop": 4, "stacked": 20, "workers": 3}
+KILLS = {"loop": 4, "stacked": 20, "workers": 2}
 """How often each kind of run is killed: fits one by one or stacked in the run's own process, or one by one in two worker processes."""
 WORDS = [
     "experiment=smoke/lottery_ticket", "lab.device=cpu", "lab.checkpoint_seconds=1e-6", "lab.progress=false",

@@ -109,8 +109,11 @@ def test_defaults_never_change() -> None:
         Training: {
             "optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "milestones": (), "decay": 0.1, "warmup": 0,
             "evaluate_every": 100, "max_norm": None, "precision": "32-true",
-            "decay_steps": 1, "momentum_start": 0.0, "momentum_steps": 0, "dampened": False,
+            "decay_steps": 1, "momentum_start": 0.0, "momentum_steps": 0, "dampened": False, "l1": 0.0,
         },
-        Fit: {"mask": None, "begin_step": 0, "stop_step": None, "distillation": None, "teacher": None},
+        Fit: {
+                "mask": None, "begin_step": 0, "stop_step": None, "distillation": None, "teacher": None, "adjust_dropout": False,
+                "codebook": None,
+            },
         Distillation: {"match": "soft_targets", "temperature": 1.0, "hard_weight": 0.0},
     }  # fmt: skip
