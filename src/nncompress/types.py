@@ -48,6 +48,8 @@ class Dataset:
     `train_classes` keeps only the training examples of these classes, empty keeps all; of what is left `train_examples` keeps only the first,
     None keeps all. Validation and test split stay whole.
     `scaling`: 'unit' maps bytes to [0, 1]; 'standard' also subtracts the mean and divides by the std of each channel of the training split.
+    Frames of speech are held out and kept by the recording, since neighbours are nearly the same: all recordings of `validation_speakers`
+    instead of `validation` examples; of what is left `train_recordings` keeps only the first, None keeps all.
     """
 
     __pydantic_config__ = STRICT
@@ -58,6 +60,8 @@ class Dataset:
     scaling: Literal["unit", "standard"] = "unit"
     augmentation: Augmentation = Augmentation()
     train_classes: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    validation_speakers: tuple[str, ...] = ()
+    train_recordings: Count | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ REFUSED = [
     (Dataset, {"validation": -1}, "greater than or equal to 0"),
     (Dataset, {"split_seed": -1}, "greater than or equal to 0"),
     (Dataset, {"train_examples": 0}, "greater than or equal to 1"),
+    (Dataset, {"train_recordings": 0}, "greater than or equal to 1"),
+    (Dataset, {"validation_speakers": "nicolas"}, "valid tuple"),
     (Dataset, {"scaling": "whitened"}, "'unit' or 'standard'"),
     (Dataset, {"augmentation": {"shift": -1}}, "greater than or equal to 0"),
     (Model, {"widths": [784, 0, 10]}, "greater than or equal to 1"),
@@ -104,6 +106,7 @@ def test_defaults_never_change() -> None:
         Augmentation: {"shift": 0, "crop_padding": 0, "flip": False},
         Dataset: {
             "validation": 5000, "split_seed": 0, "train_examples": None, "scaling": "unit", "augmentation": Augmentation(), "train_classes": (),
+            "validation_speakers": (), "train_recordings": None,
         },
         Model: {"widths": (), "input_shape": (), "classes": None, "input_dropout": 0.0, "hidden_dropout": 0.0, "initial_std": None},
         Training: {

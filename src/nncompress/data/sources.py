@@ -1,4 +1,4 @@
-"""Where data sets come from: a plain .npz, torchvision's files or its download, or scikit-learn; whichever it is, the same arrays."""
+"""Where data sets come from: a plain .npz, torchvision, scikit-learn, or recordings of speech; whichever it is, the same arrays."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import hashlib
 import importlib.util
 import io
 import socket
-import textwrap
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +16,25 @@ from typing import NamedTuple
 import numpy as np
 
 from nncompress.data.order import permutation
-from nncompress.errors import UserError
+from nncompress.errors import UserError, one_line
+from nncompress.npz import read_arrays
+from nncompress.speech.frames import AFTER, BANDS, BEFORE, STATES, as_bytes, filter_banks, states, windows
+from nncompress.speech.recordings import Recordings, fsdd, tones
 
 
 class Arrays(NamedTuple):
-    """Images uint8 (N, C, H, W), labels int64 (N,)."""
+    """Images uint8 (N, C, H, W), labels int64 (N,).
+
+    Where the images are frames of speech, also the recording that each belongs to, int64 (N,), and the speaker of each recording, by name.
+    """
 
     train_x: np.ndarray
     train_y: np.ndarray
     test_x: np.ndarray
     test_y: np.ndarray
+    train_recording: np.ndarray | None = None
+    test_recording: np.ndarray | None = None
+    speaker: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Known:
 
     `shape`: (C, H, W). `train`, `test`: examples. `embedded`: reads it from a package. `torchvision`: reads torchvision's files in
     a folder, after downloading them if the flag says so; `raw`: what those files are called. `sha256`: see `fingerprint`.
+    `recordings`: reads the recordings of a speech data set, its files being in a folder, and says where it found them; `test_speakers`: whose
+    recordings are the test split, so that no voice is in both.
     """
 
     shape: tuple[int, int, int]
@@ -47,6 +55,8 @@ class Known:
     torchvision: Callable[[Path, bool], Arrays] | None = None
     raw: str = ""
     sha256: str | None = None
+    recordings: Callable[[Path], tuple[Recordings, str]] | None = None
+    test_speakers: tuple[str, ...] = ()
 
 
 def _digits() -> Arrays:
@@ -88,6 +98,7 @@ def _svhn(root: Path, download: bool) -> Arrays:
     return Arrays(train.data, train.labels.astype(np.int64), test.data, test.labels.astype(np.int64))
 
 
+SPEECH = (1, BEFORE + 1 + AFTER, BANDS)
 DATASETS: dict[str, Known] = {
     "mnist": Known(
         (1, 28, 28),
@@ -110,45 +121,85 @@ DATASETS: dict[str, Known] = {
     "cifar100": Known((3, 32, 32), 50_000, 10_000, 100, torchvision=_cifar("CIFAR100"), raw="cifar-100-python/"),
     "svhn": Known((3, 32, 32), 73_257, 26_032, 10, torchvision=_svhn, raw="train_32x32.mat and test_32x32.mat"),
     "digits": Known((1, 8, 8), 1_297, 500, 10, embedded=_digits, sha256="097eccd229bba30df3481ae83feeddfb80a5b5ea15c04d37fb3f21c03d6679d8"),
+    # Frames of speech. The test speakers are the last by name; training and validation share the others (dataset.validation_speakers).
+    "fsdd": Known(
+        SPEECH,
+        90_085,
+        35_152,
+        10 * STATES,
+        recordings=fsdd,
+        test_speakers=("theo", "yweweler"),
+        sha256="4636d4ad90a926a503d3949b588058298db8ab6713c7b9d4d43edc6021b157cd",
+    ),
+    "tones": Known(
+        SPEECH,
+        1_230,
+        410,
+        10 * STATES,
+        recordings=tones,
+        test_speakers=("tenor",),
+        sha256="72feaaaa65e593d32a0b177161f78aec7ecdf9a28aee9fec16e27ab1511b57a9",
+    ),
 }
 
 
 def read(name: str, data_dir: Path) -> tuple[Arrays, int, str, str]:
     """The arrays of a registered data set in canonical order, its number of classes, where they came from, and their fingerprint.
 
-    Searched in this order: `<data_dir>/<name>.npz`, torchvision's files in `data_dir`, torchvision's download to `data_dir`.
+    Images are searched in this order: `<data_dir>/<name>.npz`, torchvision's files in `data_dir`, torchvision's download to `data_dir`.
     """
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"there is no data set {name!r}: {hint}The data sets are {', '.join(DATASETS)}")
     known = DATASETS[name]
-    path = data_dir / f"{name}.npz"
-    if known.embedded:
-        arrays, source = known.embedded(), "scikit-learn"
-    elif path.exists():
-        arrays, source = _read_npz(path, known), str(path)
+    recordings = None
+    if known.recordings:
+        recordings, source = known.recordings(data_dir)
+        digest = recordings.fingerprint
     else:
-        arrays, source = _read_torchvision(name, known, data_dir), f"torchvision's files in {data_dir}"
-    _check(arrays, known, name, source)
-    arrays = Arrays(*_canonical(arrays.train_x, arrays.train_y), *_canonical(arrays.test_x, arrays.test_y))
-    digest = fingerprint(arrays)
+        arrays, source = _read_images(name, known, data_dir)
+        _check(arrays, known, name, source)
+        arrays = Arrays(*_canonical(arrays.train_x, arrays.train_y), *_canonical(arrays.test_x, arrays.test_y))
+        digest = fingerprint(arrays)
     if known.sha256 and digest != known.sha256:
         raise UserError(f"{source}: the content is not that of {name} (SHA-256 differs): delete it and get it again")
+    if recordings:
+        arrays = _frames(recordings, known.test_speakers)
+        _check(arrays, known, name, source)
     return arrays, known.classes, source, digest
+
+
+def _read_images(name: str, known: Known, data_dir: Path) -> tuple[Arrays, str]:
+    path = data_dir / f"{name}.npz"
+    if known.embedded:
+        return known.embedded(), "scikit-learn"
+    if path.exists():
+        return _read_npz(path, known), str(path)
+    return _read_torchvision(name, known, data_dir), f"torchvision's files in {data_dir}"
+
+
+def _frames(recordings: Recordings, test_speakers: tuple[str, ...]) -> Arrays:
+    """Every frame of the recordings, those of a recording one after the other, the recordings in one fixed random order.
+
+    The order is that of the recordings, not of the bytes as with images: these are computed, and another machine may round one otherwise.
+    """
+    order = permutation("canonical order", 0, 0, len(recordings.word))
+    frames = [as_bytes(energies) for energies in filter_banks([recordings.audio[place] for place in order])]
+    word, speaker, length = recordings.word[order], recordings.speaker[order], np.array([len(each) for each in frames])
+    heard_in_test = np.isin(speaker, test_speakers)
+    parts = []
+    for chosen in (np.flatnonzero(~heard_in_test), np.flatnonzero(heard_in_test)):
+        parts.append(windows(np.concatenate([frames[place] for place in chosen]), length[chosen]))
+        parts += [states(word[chosen], length[chosen]), np.repeat(chosen, length[chosen])]
+    train_x, train_y, train_recording, test_x, test_y, test_recording = parts
+    return Arrays(train_x, train_y, test_x, test_y, train_recording, test_recording, speaker)
 
 
 def _read_npz(path: Path, known: Known) -> Arrays:
     """`train_x train_y test_x test_y`: images uint8 (N, H, W) for one channel, else (N, H, W, C); labels of any integer type."""
     layout = _layout(known)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in layout if name not in file]
-            arrays = {name: file[name] for name in layout if not missing}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({_one_line(error)}): it is truncated, altered or not an .npz file; write it again") from error
-    if missing:
-        raise UserError(f"{path} has no array {missing[0]!r}: it must hold {_layout_text(known)}")
+    arrays = read_arrays(path, tuple(layout), _layout_text(known))
     for name, shape in layout.items():
         array, images = arrays[name], name.endswith("x")
         if array.shape != shape:
@@ -180,7 +231,7 @@ def _read_torchvision(name: str, known: Known, data_dir: Path) -> Arrays:
     except Exception as error:  # anything from a proxy's page to a full disk: to the user it is all one
         raise UserError(
             f"{name} was not found: there is no {data_dir / name}.npz, and torchvision neither found good files in {data_dir} nor could "
-            f"download them ({_one_line(error)}). Three ways to get it: run this once on a machine with a network, which downloads it; or "
+            f"download them ({one_line(error)}). Three ways to get it: run this once on a machine with a network, which downloads it; or "
             f"put torchvision's files ({known.raw}) in {data_dir}; or put {name}.npz there, with {_layout_text(known)}"
         ) from error
 
@@ -209,10 +260,6 @@ def _layout_text(known: Known) -> str:
     return "uint8 arrays " + ", ".join(f"{name} {shape}" for name, shape in _layout(known).items())
 
 
-def _one_line(error: Exception) -> str:
-    return textwrap.shorten(str(error) or type(error).__name__, 200)
-
-
 @contextlib.contextmanager
 def _no_endless_wait(seconds: float = 30) -> Iterator[None]:
     """torchvision opens its connections without a time limit."""
@@ -233,7 +280,7 @@ def known_fingerprint(name: str) -> str | None:
 def fingerprint(arrays: Arrays) -> str:
     """SHA-256 of the canonical arrays: images and labels as bytes, train before test."""
     digest = hashlib.sha256()
-    for array in arrays:
+    for array in arrays[:4]:
         digest.update(np.ascontiguousarray(array, np.uint8).data)
     return digest.hexdigest()
 

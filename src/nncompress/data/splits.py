@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nncompress.data.order import permutation
-from nncompress.data.sources import read
+from nncompress.data.sources import Arrays, read
 from nncompress.errors import UserError
 from nncompress.types import Dataset
 
@@ -20,7 +20,8 @@ from nncompress.types import Dataset
 class Splits:
     """Images uint8 (N, C, H, W), labels int64 (N,). `mean`, `std`: float32 (C,), of the channels of `train_x` scaled to [0, 1].
 
-    `source`: where the data came from, for people. `fingerprint`: SHA-256 of the whole data set.
+    `source`: where the data came from, for people. `fingerprint`: SHA-256 of the whole data set. `validation_recording`, `test_recording`:
+    int64 (N,), the recording that each frame of speech belongs to; None for other images.
     """
 
     train_x: Tensor
@@ -34,24 +35,24 @@ class Splits:
     std: Tensor
     source: str
     fingerprint: str
+    validation_recording: Tensor | None = None
+    test_recording: Tensor | None = None
 
 
 def load(dataset: Dataset, data_dir: Path) -> Splits:
     """The splits of a registered data set, the same wherever its files came from.
 
-    The order of examples is canonical, the validation split is drawn from the training split by `dataset.split_seed`, and what remains is
-    narrowed to `dataset.train_classes`, then to the first `dataset.train_examples`.
+    The order of examples is canonical, the validation split is drawn from the training split by `dataset.split_seed` or consists of
+    `dataset.validation_speakers`, and what remains is narrowed to the first `dataset.train_recordings`, to `dataset.train_classes`, then to the
+    first `dataset.train_examples`.
 
     Raises: UserError for a name that is not in DATASETS, a data set that cannot be found, damaged files, or splits that are too large.
     """
     arrays, classes, source, digest = read(dataset.name, Path(data_dir))
-    count, held_out, kept = len(arrays.train_y), dataset.validation, dataset.train_examples
     if unknown := [label for label in dataset.train_classes if label >= classes]:
         raise UserError(f"dataset.train_classes: {dataset.name} has no class {unknown[0]}, only 0 to {classes - 1}")
-    if held_out >= count:
-        raise UserError(f"dataset.validation = {held_out} leaves nothing to train on: {dataset.name} has {count} training examples")
-    order = permutation("validation split", dataset.split_seed, 0, count)
-    validation, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    train, validation = (_examples if arrays.train_recording is None else _recordings)(dataset, arrays)
+    held_out, kept = len(validation), dataset.train_examples
     if dataset.train_classes:
         train = train[np.isin(arrays.train_y[train], dataset.train_classes)]
     if kept is not None and kept > len(train):
@@ -73,7 +74,43 @@ def load(dataset: Dataset, data_dir: Path) -> Splits:
         std=std,
         source=source,
         fingerprint=digest,
+        validation_recording=None if arrays.train_recording is None else torch.from_numpy(arrays.train_recording[validation]),
+        test_recording=None if arrays.test_recording is None else torch.from_numpy(arrays.test_recording),
     )
+
+
+def _examples(dataset: Dataset, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the training and of the validation examples, drawn one by one."""
+    count, held_out = len(arrays.train_y), dataset.validation
+    for name in ("validation_speakers", "train_recordings"):
+        if getattr(dataset, name):
+            raise UserError(f"dataset.{name} is for recordings of speech, which {dataset.name} does not have: leave it out")
+    if held_out >= count:
+        raise UserError(f"dataset.validation = {held_out} leaves nothing to train on: {dataset.name} has {count} training examples")
+    order = permutation("validation split", dataset.split_seed, 0, count)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def _recordings(dataset: Dataset, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the training and of the validation frames, those of a recording together, held out by the speaker."""
+    assert arrays.train_recording is not None and arrays.speaker is not None
+    speaker, kept = arrays.speaker[arrays.train_recording], dataset.train_recordings
+    speakers = sorted({str(name) for name in speaker})
+    if dataset.validation:
+        raise UserError(
+            f"dataset.validation = {dataset.validation}: {dataset.name} holds frames of recordings, which are held out by the speaker; give "
+            f"dataset.validation=0 and, of {', '.join(speakers)}, dataset.validation_speakers=[{speakers[-1]}]"
+        )
+    if unknown := [name for name in dataset.validation_speakers if name not in speakers]:
+        raise UserError(f"dataset.validation_speakers: {unknown[0]!r} is not among the training speakers {', '.join(speakers)}")
+    held_out = np.isin(speaker, dataset.validation_speakers)
+    if held_out.all():
+        raise UserError(f"dataset.validation_speakers = {list(dataset.validation_speakers)} leaves nothing to train on: name fewer")
+    train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    there = np.unique(arrays.train_recording[train])  # numbered in canonical order
+    if kept is not None and kept > len(there):
+        raise UserError(f"dataset.train_recordings = {kept}: {dataset.name} has {len(there)} such recordings")
+    return train[np.isin(arrays.train_recording[train], there[:kept])], validation
 
 
 def _channel_statistics(images: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nncompress.data import DATASETS, load, scale
-from nncompress.data.sources import Known
+from nncompress.data.sources import Known, read
 from nncompress.errors import UserError
 from nncompress.types import Dataset
 
@@ -117,3 +117,70 @@ def test_an_unknown_scaling_is_refused(numbered):
     splits = numbered()
     with pytest.raises(UserError, match="'minmax'"):
         scale(splits.train_x, splits, "minmax")
+
+
+def spoken(folder, **changed):
+    return load(Dataset("tones", **{"validation": 0, "validation_speakers": ("soprano",), **changed}), folder)
+
+
+def test_frames_of_a_recording_are_in_one_split_and_no_voice_is_in_two(tmp_path):
+    """Of 80 recordings 20 of each voice: alto and bass train."""
+    splits, arrays = spoken(tmp_path), read("tones", tmp_path)[0]
+    assert (len(splits.train_y) + len(splits.validation_y), len(splits.test_y)) == (1230, 410)
+    validation, test = (set(found.tolist()) for found in (splits.validation_recording, splits.test_recording))
+    train = set(range(80)) - validation - test
+    assert [{str(arrays.speaker[place]) for place in found} for found in (train, validation, test)] == [
+        {"alto", "bass"},
+        {"soprano"},
+        {"tenor"},
+    ]
+    assert (len(train), len(validation), len(test)) == (40, 20, 20)
+    assert splits.train_x.shape[1:] == (1, 26, 40) and splits.train_x.dtype == torch.uint8
+
+
+def test_frames_of_a_recording_say_one_word_and_follow_each_other(tmp_path):
+    splits = spoken(tmp_path)
+    for recording in splits.test_recording.unique():
+        frames = splits.test_recording == recording
+        first, *_, last = frames.nonzero().flatten().tolist()
+        assert last - first + 1 == frames.sum()
+        word = splits.test_y[first] // 3
+        assert splits.test_y[frames].tolist() == sorted(splits.test_y[frames].tolist()) and set((splits.test_y[frames] // 3).tolist()) == {
+            int(word)
+        }
+        # The 21st row of each window is the frame itself, so that windows one frame apart agree on all that they share.
+        windows = splits.test_x[frames][:, 0]
+        assert torch.equal(windows[1:, 19:25], windows[:-1, 20:26])
+
+
+def test_train_recordings_keeps_the_first_whole_and_leaves_the_other_splits(tmp_path):
+    whole, few = spoken(tmp_path), spoken(tmp_path, train_recordings=7)
+    assert torch.equal(few.train_x, whole.train_x[: len(few.train_x)]) and few.train_y[-1] % 3 == 2
+    assert torch.equal(few.validation_x, whole.validation_x) and torch.equal(few.test_recording, whole.test_recording)
+    begins = (few.train_y.diff() != 0) & (few.train_y[1:] % 3 == 0)  # a word's first third begins
+    assert int(begins.sum()) + 1 == 7
+    assert torch.equal(spoken(tmp_path, train_recordings=40).train_y, whole.train_y)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"validation": 5000},
+            r"dataset\.validation = 5000: tones .* dataset\.validation=0 and, of alto, bass, soprano, dataset\.validation_speakers=",
+        ),
+        ({"validation_speakers": ("tenor",)}, r"'tenor' is not among the training speakers alto, bass, soprano"),
+        ({"validation_speakers": ("alto", "bass", "soprano")}, "leaves nothing to train on"),
+        ({"train_recordings": 41}, r"dataset\.train_recordings = 41: tones has 40 such recordings"),
+    ],
+)
+def test_recordings_that_cannot_be_divided_so_are_refused(tmp_path, changed, said):
+    with pytest.raises(UserError, match=said):
+        spoken(tmp_path, **changed)
+
+
+@pytest.mark.parametrize("changed", [{"validation_speakers": ("soprano",)}, {"train_recordings": 3}])
+def test_images_have_no_speakers_or_recordings(numbered, changed):
+    with pytest.raises(UserError, match=rf"dataset\.{next(iter(changed))} is for recordings of speech, which numbered does not have"):
+        numbered(**changed)
+    assert numbered().test_recording is None

@@ -106,7 +106,7 @@ TRAINING_CHANGES: dict[str, Any] = {
 }  # fmt: skip
 DATASET_CHANGES: dict[str, Any] = {
     "name": "digits", "validation": 1, "split_seed": 1, "train_examples": 9, "scaling": "standard", "augmentation": Augmentation(flip=True),
-    "train_classes": (7, 8),
+    "train_classes": (7, 8), "validation_speakers": ("nicolas",), "train_recordings": 45,
 }  # fmt: skip
 MODEL_CHANGES: dict[str, Any] = {
     "name": "mlp",
