@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -21,6 +21,7 @@ MaskArrays = Mapping[str, np.ndarray]
 STRICT = ConfigDict(extra="forbid")
 """For every class read from YAML: an unknown key is an error."""
 
+Split: TypeAlias = Literal["train", "validation", "test"]
 Seed = Annotated[int, Field(ge=0, lt=2**62)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

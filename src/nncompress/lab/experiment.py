@@ -21,7 +21,7 @@ from nncompress.lab.loggers import RunLogger
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, MaskStage, expected_shares, fit_of
+from nncompress.lab.stages import Fit, MaskStage, Utterances, expected_shares, fit_of
 from nncompress.prune import keep_largest
 from nncompress.types import Augmentation
 
@@ -197,6 +197,8 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
             for name in stage.by_layer.keys() - set(known):
                 layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
                 raise UserError(f"{stage.option}.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
+        if isinstance(stage, Utterances) and splits(stage.dataset, lab.settings.data_dir).test_recording is None:
+            raise UserError(f"dataset.name = {stage.dataset.name}: utterance errors are of recordings of speech; use fsdd")
         if not isinstance(stage, Fit):
             continue
         pair = stage.model, stage.dataset

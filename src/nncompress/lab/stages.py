@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.prune import density, keep_largest, overlap, overlap_by_chance, shuffle_masks
-from nncompress.types import Dataset, Distillation, Model, Training
+from nncompress.types import Dataset, Distillation, Model, Split, Training
 
 
 def pack(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -121,7 +121,7 @@ class Logits(Stage):
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from nncompress.train.fit import logits
 
-        found = [logits(fit.model, self.dataset, fit.training, given[fit].weights, lab.runtime) for fit in self.fits]
+        found = [logits(f.model, f.dataset, f.training, given[f].weights, lab.runtime, images_of=self.dataset) for f in self.fits]
         return Artifact({"logits": np.stack(found).mean(0)})
 
 
@@ -137,20 +137,60 @@ class Ensemble(Stage):
     dataset: Dataset
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        return Artifact({}, answer_together(self.fits, self.dataset, given, lab)[1])
+
+
+def answer_together(
+    fits: Sequence[Fit], dataset: Dataset, given: Mapping[Stage, Artifact], lab: Any
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The mean of the fits' softmax probabilities on the validation split (if there is one) and the test split of `dataset`.
+
+    Returns: split -> distributions (examples, classes); and the metrics `members`, `<split>_loss` and `<split>_accuracy`.
+    """
+    from nncompress.data import splits
+    from nncompress.distill.ensemble import cross_entropy, mean_probabilities
+    from nncompress.train.fit import logits
+
+    data = splits(dataset, lab.runtime.data_dir)
+    found: dict[str, np.ndarray] = {}
+    metrics: dict[str, float] = {"members": len(fits)}
+    names: tuple[Split, ...] = ("validation", "test")
+    for split in names:
+        labels = getattr(data, f"{split}_y").numpy()
+        if len(labels):
+            each = [logits(f.model, f.dataset, f.training, given[f].weights, lab.runtime, split, dataset) for f in fits]
+            found[split] = mean_probabilities(each)
+            metrics[f"{split}_loss"] = cross_entropy(found[split], labels)
+            metrics[f"{split}_accuracy"] = float((found[split].argmax(1) == labels).mean())
+    return found, metrics
+
+
+@dataclass(frozen=True, eq=False)
+class Utterances(Stage):
+    """How well trained nets, one or several together, recognise the words of whole recordings, on the validation split (if there is one) and
+    the test split of `dataset`: see `recognise`. Several answer by the mean of their softmax probabilities on each frame, as in `Ensemble`.
+
+    Metrics: those of `Ensemble`, on frames; `validation_utterance_error` and `test_utterance_error`, the share of recordings whose word is not
+    recognised. Of a single net also the metrics and curves of its fit.
+    """
+
+    fits: tuple[Fit, ...]
+    dataset: Dataset
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from nncompress.data import splits
-        from nncompress.distill.ensemble import cross_entropy, mean_probabilities
-        from nncompress.train.fit import logits
+        from nncompress.speech.words import utterance_error, word_prior
 
         data = splits(self.dataset, lab.runtime.data_dir)
-        metrics: dict[str, float] = {"members": len(self.fits)}
-        for split in ("validation", "test"):
-            labels = getattr(data, f"{split}_y").numpy()
-            if len(labels):
-                each = [logits(f.model, self.dataset, f.training, given[f].weights, lab.runtime, split) for f in self.fits]
-                together = mean_probabilities(each)
-                metrics[f"{split}_loss"] = cross_entropy(together, labels)
-                metrics[f"{split}_accuracy"] = float((together.argmax(1) == labels).mean())
-        return Artifact({}, metrics)
+        prior = word_prior(data.train_y.numpy(), data.classes)
+        found, metrics = answer_together(self.fits, self.dataset, given, lab)
+        for split, distributions in found.items():
+            labels, recording = (getattr(data, f"{split}_{name}").numpy() for name in ("y", "recording"))
+            metrics[f"{split}_utterance_error"] = utterance_error(distributions, labels, recording, prior)
+        if len(self.fits) > 1:
+            return Artifact({}, metrics)
+        alone = given[self.fits[0]]
+        return Artifact(pack("curve", alone.curves), metrics | alone.metrics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +209,8 @@ class GradientLimit(Stage):
         from nncompress.distill.limit import distance_to_the_limit
         from nncompress.train.fit import logits
 
-        student = logits(self.fit.model, self.teacher.dataset, self.fit.training, given[self.fit].weights, lab.runtime)
+        fit = self.fit
+        student = logits(fit.model, fit.dataset, fit.training, given[fit].weights, lab.runtime, images_of=self.teacher.dataset)
         found = [distance_to_the_limit(student, given[self.teacher].arrays["logits"], temperature) for temperature in self.temperatures]
         distances, cosines = (np.array(values) for values in zip(*found, strict=True))
         return Artifact(pack("curve", {"temperature": np.array(self.temperatures), "gradient_distance": distances, "gradient_cosine": cosines}))
@@ -200,7 +241,7 @@ class BiasShift(Stage):
 
         trained, data = given[self.fit].weights, splits(self.whole, lab.runtime.data_dir)
         test, train = (
-            logits(self.fit.model, self.whole, self.fit.training, trained, lab.runtime, split=split).astype(np.float64)
+            logits(self.fit.model, self.fit.dataset, self.fit.training, trained, lab.runtime, split, self.whole).astype(np.float64)
             for split in ("test", "train")
         )
         labels, share = data.test_y.numpy(), float(np.isin(data.train_y.numpy(), self.classes).mean())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -27,7 +27,7 @@ from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
 from nncompress.train.learner import Learner
 from nncompress.train.objective import HardLabels, System, WithL1
-from nncompress.types import Dataset, Distillation, MaskArrays, Model, Training, Weights
+from nncompress.types import Dataset, Distillation, MaskArrays, Model, Split, Training, Weights
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -239,16 +239,22 @@ def logits(
     training: Training,
     weights: Weights,
     runtime: Runtime,
-    split: Literal["train", "validation", "test"] = "train",
+    split: Split = "train",
+    images_of: Dataset | None = None,
 ) -> np.ndarray:
     """The net's logits on a split as it is, without dropout or augmentation, in the precision of its training.
+
+    Args:
+        dataset: what the net was trained on: its inputs are scaled by the mean and std of that.
+        split: of `images_of`, or of `dataset` if that is None.
 
     Returns: (examples, classes) float32.
     """
     with computing(runtime):
         made = learner(Task(model, dataset, training, 0, 1), [Replicate("logits", 0, weights)], runtime)
         made.to(runtime.device)
-        return made.logits(getattr(made.splits, f"{split}_x"))[0].cpu().numpy()
+        images = made.splits if images_of is None else splits(images_of, runtime.data_dir)
+        return made.logits(getattr(images, f"{split}_x"))[0].cpu().numpy()
 
 
 def score(model: Model, dataset: Dataset, training: Training, weights: Weights, runtime: Runtime) -> dict[str, float]:

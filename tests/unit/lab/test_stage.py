@@ -21,6 +21,7 @@ from nncompress.lab.stages import (
     MaskOverlap,
     PrunedMask,
     ShuffledMask,
+    Utterances,
 )
 from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
@@ -57,6 +58,7 @@ class Node(Stage):
         (BiasShift(FIT, (3,), FIT.dataset), "a61c9e8f91a70c80ca4e4d3d77ff11b9"),
         (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "26f8f5a0ab3787763cd3c1f5a37c0d0e"),
         (GradientLimit(FIT, Logits((FIT,), FIT.dataset), (1.0, 20.0)), "e32f1d7a8d609ee7be686aaefda824b6"),
+        (Utterances((FIT, replace(FIT, seed=1)), FIT.dataset), "66724876551375d21afdc6f3a086c9e8"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
