@@ -1,4 +1,4 @@
-"""The nets of Hinton, Vinyals & Dean 2015, section 3, which all their MNIST recipes share (conf/hinton/nets.yaml)."""
+"""The nets of Hinton, Vinyals & Dean 2015 that their recipes share (conf/hinton)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,14 @@ from nncompress.types import STRICT, Augmentation, Dataset, Model, Seed, Trainin
 
 
 @dataclass(frozen=True)
-class Nets:
-    """`dataset`: what the students see; the teacher sees it under `jitter`."""
+class Plain:
+    """The net that learns the labels alone, which other arms are measured by (conf/hinton/plain.yaml, conf/hinton/speech.yaml)."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
-    jitter: Augmentation
-    teacher: Model
-    teacher_training: Training
     student: Model
     training: Training
     seeds: list[Seed]
-
-    def teacher_fit(self, seed: int) -> Fit:
-        """The teacher of a seed: large, regularised, on jittered images."""
-        jittered = replace(self.dataset, augmentation=self.jitter)
-        return Fit(self.teacher, jittered, self.teacher_training, InitialWeights(self.teacher, seed), seed)
 
     def plain_fit(self, seed: int) -> Fit:
         """The student of a seed that learns the labels alone."""
@@ -35,3 +27,17 @@ class Nets:
         """Raises: UserError if there is none, or one twice."""
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds = {self.seeds}: give at least one, each once")
+
+
+@dataclass(frozen=True)
+class Nets(Plain):
+    """With a teacher, of section 3 (conf/hinton/nets.yaml). `dataset`: what the students see; the teacher sees it under `jitter`."""
+
+    jitter: Augmentation
+    teacher: Model
+    teacher_training: Training
+
+    def teacher_fit(self, seed: int) -> Fit:
+        """The teacher of a seed: large, regularised, on jittered images."""
+        jittered = replace(self.dataset, augmentation=self.jitter)
+        return Fit(self.teacher, jittered, self.teacher_training, InitialWeights(self.teacher, seed), seed)

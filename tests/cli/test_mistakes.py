@@ -63,6 +63,11 @@ MISTAKES |= {
     "an unknown arm": ([EXPERIMENT, "arms=[winning_tickets]"], "winning_tickets"),
     "an added layer that the model lacks": ([EXPERIMENT, "+prune_fraction.fc9=0.2"], "fc9"),
     "repeated seeds": ([EXPERIMENT, "seeds=[0,0]"], "seeds"),
+    "frames of speech held out one by one": (
+        ["experiment=smoke/hinton_speech", "dataset.validation=100"],
+        "dataset.validation = 100: tones holds frames of recordings, which are held out by the speaker",
+    ),
+    "an unknown speaker": (["experiment=smoke/hinton_speech", "dataset.validation_speakers=[nicolas]"], "'nicolas' is not among"),
 }
 
 

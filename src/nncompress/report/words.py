@@ -23,6 +23,7 @@ SPELLED = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "svhn": "SVHN",
+    "fsdd": "FSDD",
 }
 DIGITS: dict[str, int] = {"%": 2, "pp": 2, "×": 2, "steps": 0}
 
