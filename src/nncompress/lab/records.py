@@ -26,7 +26,8 @@ COLUMNS = (
     *("experiment", "scale", "dataset", "model", "variant", "arm", "round", "rewind_step", "seed", "step"),
     *("density", "density_*", "steps", "precision"),
     *("validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-    *("early_stop_step", "early_stop_validation_loss", "early_stop_loss", "early_stop_accuracy", "instability", "train_instability"),
+    *("early_stop_step", "early_stop_validation_loss", "early_stop_loss", "early_stop_accuracy"),
+    *("early_stop_train_accuracy", "early_stop_validation_accuracy", "instability", "train_instability"),
     *("train_flops", "total_flops", "seconds", "total_seconds"),
     *("key", "device", "commit", "torch", "date"),
 )

@@ -47,8 +47,9 @@ class Fit(Stage):
 
     Yields `weights/*` after the last step, the `mask/*` it trained under (if any), and `curve/step`, `curve/validation_loss`,
     `curve/validation_accuracy` (one entry per evaluation). Metrics: `train_loss, train_accuracy` and the same of the validation and the
-    test split after the last step; `early_stop_step`, `early_stop_validation_loss` and, on the test split, `early_stop_accuracy` and
-    `early_stop_loss` at the minimum of the validation loss; `density` and `density_<layer>` of the mask; `steps`; `train_flops`.
+    test split after the last step; at the minimum of the validation loss `early_stop_step`, `early_stop_train_accuracy`,
+    `early_stop_validation_loss`, `early_stop_validation_accuracy` and, on the test split, `early_stop_accuracy` and `early_stop_loss`;
+    `density` and `density_<layer>` of the mask; `steps`; `train_flops`.
     """
 
     model: Model

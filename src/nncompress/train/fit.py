@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import warnings
@@ -207,9 +208,16 @@ def measure(made: Learner, task: Task) -> list[Trained]:
     began = time.perf_counter()
     data, constraint = made.splits, made.constraint
     given = [split for split in ("train", "validation", "test") if len(getattr(data, f"{split}_y"))]
-    ends = {split: made.evaluate(getattr(data, f"{split}_x"), getattr(data, f"{split}_y")) for split in given}
+
+    def examples(split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return getattr(data, f"{split}_x"), getattr(data, f"{split}_y")
+
+    ends = {split: made.evaluate(*examples(split)) for split in given}
     weights = constraint.layout.unflatten(constraint.dense(constraint.latent))
-    at_best = made.at(made.best, lambda: made.evaluate(data.test_x, data.test_y))
+    best = ends
+    if any(step < made.last_step for step in made.best_step):
+        again = [split for split in given if split != "validation"]  # that was measured there during training
+        best = made.at(made.best, lambda: {split: made.evaluate(*examples(split)) for split in again})
     steps = task.last_step - task.first_step
     # Two operations per multiply-accumulate forward, twice that backward, as is usual: it counts a dense net, the gradient of the input that
     # nobody needs, and no evaluation.
@@ -222,8 +230,12 @@ def measure(made: Learner, task: Task) -> list[Trained]:
         metrics = {"steps": steps, "train_flops": flops}
         for split, (loss, accuracy) in ends.items():
             metrics |= {f"{split}_loss": loss[r], f"{split}_accuracy": accuracy[r]}
-        metrics |= {"early_stop_step": made.best_step[r]} | ({"early_stop_validation_loss": made.best_loss[r]} if made.curve else {})
-        metrics |= {"early_stop_loss": at_best[0][r], "early_stop_accuracy": at_best[1][r]}
+        metrics |= {"early_stop_step": made.best_step[r], "early_stop_train_accuracy": best["train"][1][r]}
+        if made.curve:
+            seen = {step: accuracies[r] for step, _, accuracies in made.curve}
+            metrics["early_stop_validation_loss"] = made.best_loss[r]
+            metrics["early_stop_validation_accuracy"] = seen.get(made.best_step[r], math.nan)  # of a loss that was never finite
+        metrics |= {"early_stop_loss": best["test"][0][r], "early_stop_accuracy": best["test"][1][r]}
         curves = {
             "step": np.array([step for step, _, _ in made.curve], np.int32),
             "validation_loss": np.array([loss[r] for _, loss, _ in made.curve], np.float32),

@@ -132,6 +132,23 @@ def test_the_early_stop_accuracy_is_that_of_the_net_stopped_there(runtime: Runti
     [stopped] = fit(replace(task, last_step=step), replicates(None, count=1), runtime)
     assert step < 200
     assert stopped.metrics["test_accuracy"] == trained.metrics["early_stop_accuracy"]
+    for split in ("train", "validation"):
+        assert stopped.metrics[f"{split}_accuracy"] == trained.metrics[f"early_stop_{split}_accuracy"]
+    assert trained.metrics["early_stop_train_accuracy"] != trained.metrics["train_accuracy"]
+
+
+def test_a_fit_that_is_best_at_its_end_is_measured_once(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    evaluate = fit_module.Learner.evaluate
+    monkeypatch.setattr(fit_module.Learner, "evaluate", lambda self, x, y: (seen.append(len(y)), evaluate(self, x, y))[1])
+    for validation in (200, 0):
+        seen.clear()
+        task = replace(TASK, dataset=replace(TASK.dataset, validation=validation), training=replace(SGD, evaluate_every=60))
+        [trained] = fit(task, replicates(None, count=1), runtime)
+        train = 1297 - validation
+        assert seen == ([200] if validation else []) + [count for count in (train, validation, 500) if count]
+        assert trained.metrics["early_stop_train_accuracy"] == trained.metrics["train_accuracy"]
+        assert trained.metrics["early_stop_accuracy"] == trained.metrics["test_accuracy"]
 
 
 def test_augmented_batches_depend_on_seed_and_step_only(runtime: Runtime) -> None:
