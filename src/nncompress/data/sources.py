@@ -1,13 +1,15 @@
-"""Where data sets come from: a plain .npz, torchvision, scikit-learn, or recordings of speech; whichever it is, the same arrays."""
+"""Where data sets come from: a plain .npz, torchvision's or UCI's files or download, scikit-learn, or recordings of speech; always the same arrays."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import gzip
 import hashlib
 import importlib.util
 import io
 import socket
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +43,8 @@ class Arrays(NamedTuple):
 class Known:
     """What is known of a data set beforehand.
 
-    `shape`: (C, H, W). `train`, `test`: examples. `embedded`: reads it from a package. `torchvision`: reads torchvision's files in
-    a folder, after downloading them if the flag says so; `raw`: what those files are called. `sha256`: see `fingerprint`.
+    `shape`: (C, H, W). `train`, `test`: examples. `embedded`: reads it from a package. `torchvision`, `uci`: reads torchvision's or UCI's
+    files in a folder, after downloading them if the flag says so; `raw`: what those files are called. `sha256`: see `fingerprint`.
     `recordings`: reads the recordings of a speech data set, its files being in a folder, and says where it found them; `test_speakers`: whose
     recordings are the test split, so that no voice is in both.
     """
@@ -53,6 +55,7 @@ class Known:
     classes: int
     embedded: Callable[[], Arrays] | None = None
     torchvision: Callable[[Path, bool], Arrays] | None = None
+    uci: Callable[[Path, bool], Arrays] | None = None
     raw: str = ""
     sha256: str | None = None
     recordings: Callable[[Path], tuple[Recordings, str]] | None = None
@@ -99,6 +102,30 @@ def _svhn(root: Path, download: bool) -> Arrays:
 
 
 SPEECH = (1, BEFORE + 1 + AFTER, BANDS)
+UCI_LETTERS = "https://archive.ics.uci.edu/ml/machine-learning-databases/letter-recognition/letter-recognition.data"
+
+
+def _letters(root: Path, download: bool) -> Arrays:
+    """UCI's Letter Recognition: 16 features of a letter's image, 0..15 scaled to bytes; the first 16,000 rows train, as its donor did.
+
+    A row is the letter, then its features. `letter.csv.gz` is the same file packed, with or without a line of names.
+    """
+    file, packed = root / "letter-recognition.data", root / "letter.csv.gz"
+    if download:
+        with urllib.request.urlopen(UCI_LETTERS) as answer:
+            file.write_bytes(answer.read())
+    rows = gzip.decompress(packed.read_bytes()) if packed.exists() and not download else file.read_bytes()
+    table = [row.split(",") for row in rows.decode().split()]
+    table = table[1:] if len(table[0][0]) > 1 else table
+    if len(table) != 20_000:
+        raise ValueError(f"{len(table)} rows, expected 20000")
+    features, labels = np.array([row[1:] for row in table], np.int64), np.array([ord(row[0]) - ord("A") for row in table])
+    if features.min() < 0 or features.max() > 15:
+        raise ValueError(f"features from {features.min()} to {features.max()}, expected 0 to 15")
+    images = (17 * features).astype(np.uint8).reshape(-1, 1, 1, 16)
+    return Arrays(images[:16_000], labels[:16_000], images[16_000:], labels[16_000:])
+
+
 DATASETS: dict[str, Known] = {
     "mnist": Known(
         (1, 28, 28),
@@ -140,13 +167,22 @@ DATASETS: dict[str, Known] = {
         test_speakers=("tenor",),
         sha256="72feaaaa65e593d32a0b177161f78aec7ecdf9a28aee9fec16e27ab1511b57a9",
     ),
+    "letters": Known(
+        (1, 1, 16),
+        16_000,
+        4_000,
+        26,
+        uci=_letters,
+        raw="letter-recognition.data or letter.csv.gz",
+        sha256="7b5dacd06602b351b12e0c3d7161d6b411a1f690487524274e448b722437d2ed",
+    ),
 }
 
 
 def read(name: str, data_dir: Path) -> tuple[Arrays, int, str, str]:
     """The arrays of a registered data set in canonical order, its number of classes, where they came from, and their fingerprint.
 
-    Images are searched in this order: `<data_dir>/<name>.npz`, torchvision's files in `data_dir`, torchvision's download to `data_dir`.
+    Images are searched in this order: `<data_dir>/<name>.npz`, torchvision's or UCI's files in `data_dir`, their download to `data_dir`.
     """
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, 1)
@@ -176,7 +212,7 @@ def _read_images(name: str, known: Known, data_dir: Path) -> tuple[Arrays, str]:
         return known.embedded(), "scikit-learn"
     if path.exists():
         return _read_npz(path, known), str(path)
-    return _read_torchvision(name, known, data_dir), f"torchvision's files in {data_dir}"
+    return _read_files(name, known, data_dir), f"{_home(known)}'s files in {data_dir}"
 
 
 def _frames(recordings: Recordings, test_speakers: tuple[str, ...]) -> Arrays:
@@ -215,9 +251,13 @@ def _read_npz(path: Path, known: Known) -> Arrays:
     )  # fmt: skip
 
 
-def _read_torchvision(name: str, known: Known, data_dir: Path) -> Arrays:
-    """torchvision's files in `data_dir`, downloaded where they are not there, by one process at a time; torchvision checks their MD5."""
-    fetch = known.torchvision
+def _home(known: Known) -> str:
+    return "torchvision" if known.torchvision else "UCI"
+
+
+def _read_files(name: str, known: Known, data_dir: Path) -> Arrays:
+    """torchvision's or UCI's files in `data_dir`, downloaded where they are not there, by one process at a time; torchvision checks MD5s."""
+    fetch, home = known.torchvision or known.uci, _home(known)
     if fetch is None:
         raise UserError(f"{data_dir / name}.npz does not exist, and torchvision does not have {name}: put it there, with {_layout_text(known)}")
     with contextlib.suppress(Exception):  # whatever is wrong with the files, the download mends it or says why not
@@ -230,9 +270,9 @@ def _read_torchvision(name: str, known: Known, data_dir: Path) -> Arrays:
             return fetch(data_dir, True)
     except Exception as error:  # anything from a proxy's page to a full disk: to the user it is all one
         raise UserError(
-            f"{name} was not found: there is no {data_dir / name}.npz, and torchvision neither found good files in {data_dir} nor could "
-            f"download them ({one_line(error)}). Three ways to get it: run this once on a machine with a network, which downloads it; or "
-            f"put torchvision's files ({known.raw}) in {data_dir}; or put {name}.npz there, with {_layout_text(known)}"
+            f"{name} was not found: there is no {data_dir / name}.npz, {home}'s files in {data_dir} are missing or damaged, and could not be "
+            f"downloaded ({one_line(error)}). Three ways to get it: run this once on a machine with a network, which downloads it; or "
+            f"put {home}'s files ({known.raw}) in {data_dir}; or put {name}.npz there, with {_layout_text(known)}"
         ) from error
 
 
@@ -262,7 +302,7 @@ def _layout_text(known: Known) -> str:
 
 @contextlib.contextmanager
 def _no_endless_wait(seconds: float = 30) -> Iterator[None]:
-    """torchvision opens its connections without a time limit."""
+    """torchvision and urllib open their connections without a time limit."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -240,6 +240,68 @@ def test_damaged_torchvision_files_are_refused_in_one_line(tmp_path, monkeypatch
     assert "mnist was not found" in message("mnist", tmp_path)
 
 
+def letters(folder, monkeypatch, feature=15):
+    """UCI's file with random features but for the first, which is `feature`. Returns the features and labels of all rows."""
+    monkeypatch.setitem(DATASETS, "letters", replace(DATASETS["letters"], sha256=None))
+    generator = np.random.default_rng(0)
+    features, labels = generator.integers(0, 16, (20_000, 16)), generator.integers(0, 26, 20_000)
+    features[0, 0] = feature
+    rows = [f"{chr(ord('A') + label)},{','.join(map(str, row))}" for label, row in zip(labels, features.tolist(), strict=True)]
+    (folder / "letter-recognition.data").write_text("\n".join(rows) + "\n")
+    return features, labels
+
+
+def test_letters_are_read_from_ucis_file_the_first_16000_to_train_and_their_features_span_the_bytes(tmp_path, monkeypatch):
+    features, labels = letters(tmp_path, monkeypatch)
+    arrays, classes, source, _ = read("letters", tmp_path)
+    assert arrays.train_x.shape == (16_000, 1, 1, 16) and arrays.test_x.shape == (4_000, 1, 1, 16) and classes == 26
+    assert arrays.train_x.max() == 255 and "UCI" in source
+    bytes_ = (17 * features).astype(np.uint8)
+    assert pairs(arrays.train_x, arrays.train_y) == pairs(bytes_[:16_000], labels[:16_000])
+    assert pairs(arrays.test_x, arrays.test_y) == pairs(bytes_[16_000:], labels[16_000:])
+
+
+def test_a_packed_file_of_letters_with_a_line_of_names_gives_the_same_arrays(tmp_path, monkeypatch):
+    letters(tmp_path, monkeypatch)
+    plain, *_ = read("letters", tmp_path)
+    path = tmp_path / "letter-recognition.data"
+    names = b"letter," + b",".join(b"f%d" % i for i in range(16)) + b"\n"
+    (tmp_path / "letter.csv.gz").write_bytes(gzip.compress(names + path.read_bytes()))
+    path.unlink()
+    packed, *_ = read("letters", tmp_path)
+    assert all(np.array_equal(a, b) for a, b in zip(plain, packed, strict=True))
+
+
+def test_letters_that_are_missing_or_damaged_are_downloaded(tmp_path, monkeypatch):
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    letters(home, monkeypatch)
+    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", (home / "letter-recognition.data").as_uri())
+    expected, *_ = read("letters", home)
+    found, *_ = read("letters", here)
+    (here / "letter.csv.gz").write_bytes(b"damaged")
+    (here / "letter-recognition.data").unlink()
+    again, *_ = read("letters", here)
+    assert all(np.array_equal(a, b) and np.array_equal(a, c) for a, b, c in zip(expected, found, again, strict=True))
+
+
+@pytest.mark.parametrize("kept", [0, 10_000, -100])
+def test_truncated_letters_without_a_network_are_one_line(tmp_path, monkeypatch, kept):
+    letters(tmp_path, monkeypatch)
+    path = tmp_path / "letter-recognition.data"
+    path.write_bytes(path.read_bytes()[:kept])
+    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", (tmp_path / "nowhere").as_uri())
+    said = message("letters", tmp_path)
+    for part in ("letters was not found", "missing or damaged", "UCI's files (letter-recognition.data or letter.csv.gz)", "letters.npz"):
+        assert part in said
+
+
+def test_letters_with_a_feature_beyond_15_are_refused(tmp_path, monkeypatch):
+    letters(tmp_path, monkeypatch, feature=16)
+    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", (tmp_path / "letter-recognition.data").as_uri())
+    assert "features from 0 to 16, expected 0 to 15" in message("letters", tmp_path)
+
+
 def test_the_digits_are_embedded_and_every_class_is_in_the_test_split_in_proportion(tmp_path):
     splits = load(Dataset("digits", validation=200), tmp_path)
     assert splits.train_x.shape == (1097, 1, 8, 8) and splits.test_x.shape == (500, 1, 8, 8) and splits.source == "scikit-learn"
