@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nncompress.data.order import permutation, raw_bits
+from nncompress.data.order import Stream, permutation, raw_bits
 from nncompress.data.splits import Splits
 from nncompress.errors import UserError
 from nncompress.types import Augmentation
 
 
-def batch_indices(seed: int, first_step: int, last_step: int, examples: int, batch_size: int) -> np.ndarray:
+def batch_indices(seed: int, first_step: int, last_step: int, examples: int, batch_size: int, stream: Stream = "batch order") -> np.ndarray:
     """Which examples are in the batches of steps first_step to last_step - 1, counted from 0.
 
     Each epoch is one permutation, a pure function of (seed, epoch), cut into examples // batch_size batches; what is left over is dropped.
@@ -30,10 +30,33 @@ def batch_indices(seed: int, first_step: int, last_step: int, examples: int, bat
     while step < last_step:
         epoch, begin = divmod(step, per_epoch)
         end = min(per_epoch, begin + last_step - step)
-        order = permutation("batch order", seed, epoch, examples)
+        order = permutation(stream, seed, epoch, examples)
         indices[step - first_step :][: end - begin] = order[begin * batch_size : end * batch_size].reshape(-1, batch_size)
         step += end - begin
     return indices
+
+
+def halved_batch_indices(seed: int, first_step: int, last_step: int, special: np.ndarray, batch_size: int) -> np.ndarray:
+    """Batches as `batch_indices` has them, but the first half of each is of special examples, the second of the others, whatever their share
+    (how Hinton, Vinyals & Dean 2015, sec. 5, train a specialist). Each half goes through permutations of its own kind.
+
+    Args:
+        special: which of the examples are special, (examples,) bool.
+        batch_size: even.
+
+    Returns: (last_step - first_step, batch_size) int64.
+    Raises: UserError where the examples of a kind cannot fill half a batch; ValueError for an odd batch_size.
+    """
+    if batch_size % 2:
+        raise ValueError(f"batch_size = {batch_size} has no halves")
+    half, halves = batch_size // 2, []
+    kinds: tuple[tuple[Stream, np.ndarray], ...] = (("special examples", special), ("other examples", ~special))
+    for stream, members in kinds:
+        places = np.flatnonzero(members)
+        if half > len(places):
+            raise UserError(f"batch_size = {batch_size}: half a batch is more than the {len(places)} {stream} of a specialist: lower it")
+        halves.append(places[batch_indices(seed, first_step, last_step, len(places), half, stream)])
+    return np.concatenate(halves, axis=1)
 
 
 def augment(images: Tensor, augmentation: Augmentation, seed: int, step: int) -> Tensor:

@@ -7,8 +7,19 @@ from typing import Literal
 
 import numpy as np
 
-_STREAMS = {"canonical order": 0, "validation split": 1, "batch order": 2, "augmentation": 3, "dropout": 4}
-Stream = Literal["canonical order", "validation split", "batch order", "augmentation", "dropout"]
+_STREAMS = {
+    "canonical order": 0,
+    "validation split": 1,
+    "batch order": 2,
+    "augmentation": 3,
+    "dropout": 4,
+    "special examples": 5,
+    "other examples": 6,
+    "clusters": 7,
+}
+Stream = Literal[
+    "canonical order", "validation split", "batch order", "augmentation", "dropout", "special examples", "other examples", "clusters"
+]
 
 
 def raw_bits(stream: Stream, first: int, second: int, count: int) -> np.ndarray:

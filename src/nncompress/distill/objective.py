@@ -27,8 +27,22 @@ class Distill(nn.Module):
         self.spec = spec
 
     def forward(self, net: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        logits, weight = net(batch["x"]).float(), self.spec.hard_weight
+        return {"loss": self.loss(net(batch["x"]).float(), batch)}
+
+    def loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Of the student's logits (B, C) of the batch."""
+        weight = self.spec.hard_weight
         match = MATCHES[self.spec.match](logits, batch["teacher_logits"], self.spec.temperature)
         if weight == 0:  # the labels are not even looked at: a transfer set needs none
-            return {"loss": match}
-        return {"loss": (1 - weight) * match + weight * cross_entropy(logits, batch["y"])}
+            return match
+        return (1 - weight) * match + weight * cross_entropy(logits, batch["y"])
+
+
+class DistillOthers(Distill):
+    """The objective of a specialist over all classes that should not forget (Hinton, Vinyals & Dean 2015, sec. 6.1): the labels on its special
+    examples, the first half of a batch; `Distill` from the generalist on the others, the second half; the mean of the two."""
+
+    def forward(self, net: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        special, other = net(batch["x"]).float().chunk(2)
+        others = {name: value.chunk(2)[1] for name, value in batch.items()}
+        return {"loss": (cross_entropy(special, batch["y"].chunk(2)[0]) + self.loss(other, others)) / 2}

@@ -21,12 +21,14 @@ from nncompress.lab.loggers import RunLogger
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, MaskStage, Utterances, expected_shares, fit_of
+from nncompress.lab.stages import Fit, MaskStage, Specialty, Utterances, expected_shares, fit_of
 from nncompress.prune import keep_largest
 from nncompress.types import Augmentation
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nncompress.data import Splits
 
 
 ALONG = ("step", "alpha", "shift", "temperature", "weight", "symbol")
@@ -217,6 +219,20 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
             if stage.training.batch_size > len(data.train_y):
                 raise UserError(f"training.batch_size = {stage.training.batch_size} is more than the {len(data.train_y)} training examples")
         _check_teacher(stage, outputs)
+        if isinstance(stage.specialty, Specialty):
+            _check_batches(stage, stage.specialty.classes.size, splits(stage.dataset, lab.settings.data_dir))
+
+
+def _check_batches(specialist: Fit, size: int, data: Splits) -> None:
+    """Whichever `size` classes a specialist will get, they must fill half of its batches, and the others the other half."""
+    counts = np.sort(np.bincount(data.train_y.numpy(), minlength=data.classes))
+    batch = specialist.training.batch_size
+    for kind, fewest in ((f"{size} special", counts[:size].sum()), ("all other", counts[: len(counts) - size].sum())):
+        if batch // 2 > fewest:
+            raise UserError(
+                f"training.batch_size = {batch} of a specialist: {kind} classes may have no more than {fewest} training examples, which do not "
+                f"fill half a batch; give at most {2 * fewest}"
+            )
 
 
 def _check_teacher(student: Fit, outputs: dict[Any, int]) -> None:

@@ -197,6 +197,7 @@ class Lab:
                 upstream[f][f.start].weights,
                 mask,
                 upstream[f][f.teacher].arrays["logits"] if f.teacher is not None else None,
+                upstream[f][f.specialty].arrays["special"] if f.specialty is not None else None,
                 state,
                 upstream[f][f.codebook].codes if f.codebook is not None else {},
             )

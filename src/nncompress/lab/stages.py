@@ -34,12 +34,17 @@ class InitialWeights(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Fit(Stage):
-    """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask, codebook, teacher and seed.
+    """Train `model` from the weights of `start` under `mask`. The lab stacks fits that share all but start, mask, codebook, teacher,
+    specialty and seed.
 
     `codebook`: a stage whose `codes/*` say which weights share a value; these then train as one (Han, Mao & Dally 2016).
     `adjust_dropout`: lower the dropout after each hidden layer to the share of its weights that the mask keeps (Han et al. 2015, eq. 2).
 
     It minimises the cross-entropy with the labels, or `distillation` from the array `logits` of `teacher`, one row for each training example.
+    With a `specialty`, which yields `special`, (classes,) bool, the fit is of a specialist: half of each batch is of special classes, and where
+    the model has an output more than there are classes, all other classes count as that one. Its losses and accuracies, those of the
+    validation and the test split too, are of what it is asked for, special and other examples weighing half each. With a `distillation` it
+    learns the special half from the labels, the other half from the teacher.
 
     The batch order is a function of (seed, epoch). Training runs from step `begin_step` of the schedule and of the batch order to
     `stop_step` (None: to training.steps). With `begin_step` = k and the weights of step k this is weight rewinding (Frankle et al. 2020);
@@ -64,12 +69,13 @@ class Fit(Stage):
     teacher: Stage | None = None
     adjust_dropout: bool = False
     codebook: Stage | None = None
+    specialty: Stage | None = None
 
     @property
     def shared(self) -> tuple[str, ...]:
         """What fits must have in common to be trained as one stack."""
         own = (self.model, self.dataset, self.training, self.begin_step, self.last_step, self.distillation, self.adjust_dropout)
-        return tuple(map(repr, own))
+        return (*map(repr, own), repr(self.specialty is not None))
 
     @property
     def last_step(self) -> int:
@@ -263,6 +269,108 @@ class BiasShift(Stage):
             metrics |= {f"test_accuracy_{name}": 1 - count / len(labels)} | ({f"shift_{name}": shift} if name != "before" else {})
         curves = {"shift": shifts, "test_error": wrong / len(labels), "class_error": of_class / metrics["class_examples"]}
         return Artifact(pack("curve", curves), metrics)
+
+
+@dataclass(frozen=True, eq=False)
+class SpecialClasses(Stage):
+    """Which classes specialists get: those that a generalist often predicts together, by its predictions of the training examples (Hinton et
+    al. 2015, sec. 5). `temperature`: of these predictions; `size`: classes of each specialist; `passes`: of the on-line K-means over the
+    classes.
+
+    Yields `special`, (specialists, classes) bool. It is stored, though quickly computed, so that all specialists have the same.
+    """
+
+    logits: Logits
+    specialists: int
+    size: int
+    seed: int
+    temperature: float
+    passes: int
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.distill.ensemble import probabilities
+        from nncompress.distill.specialists import special_classes
+
+        predicted = probabilities(given[self.logits].arrays["logits"] / self.temperature)
+        return Artifact({"special": special_classes(predicted, self.specialists, self.size, self.seed, self.passes)})
+
+
+@dataclass(frozen=True, eq=False)
+class Specialty(Stage):
+    """The special classes of one specialist of several. Yields `special`, (classes,) bool."""
+
+    stored: ClassVar[bool] = False
+    classes: SpecialClasses
+    place: int
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        return Artifact({"special": given[self.classes].arrays["special"][self.place]})
+
+
+@dataclass(frozen=True, eq=False)
+class SpecialistWeights(Stage):
+    """The weights that a specialist with a dustbin starts from: those of the generalist."""
+
+    stored: ClassVar[bool] = False
+    generalist: Fit
+    specialty: Specialty
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.distill.specialists import specialist_weights
+        from nncompress.models import build, output_layer
+
+        output, special = output_layer(build(self.generalist.model)), given[self.specialty].arrays["special"]
+        return Artifact(pack("weights", specialist_weights(given[self.generalist].weights, output, special)))
+
+
+@dataclass(frozen=True, eq=False)
+class Consultation(Stage):
+    """How well a generalist answers that asks specialists (Hinton et al. 2015, sec. 5): of each example those for whom one of the generalist's
+    `top` most probable classes is special; the answer is the q of eq. 5, after the correction of the specialists' biased training sets.
+
+    Metrics, of the test split where no other is named: `test_accuracy`, `validation_accuracy` (if there is a validation split);
+    `conditional_accuracy`, of examples whose class is special to any specialist, with answers limited to these classes; `set_accuracy`, the
+    same with one specialist's classes, its mean over specialists; all these of the generalist alone, as `generalist_*`; of the examples whose
+    class is special to k specialists `covered_<k>_examples`, `covered_<k>_right` and `covered_<k>_generalist_right`; `covered_classes`,
+    special to any. Means over the specialists, each alone: `specialist_special_accuracy`, `specialist_others_accuracy`, and as their fits
+    measure them `specialist_train_loss`, `specialist_test_loss`.
+    """
+
+    generalist: Fit
+    specialists: tuple[Fit, ...]
+    classes: SpecialClasses
+    top: int
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.data import splits
+        from nncompress.distill.ensemble import probabilities
+        from nncompress.distill.specialists import active_specialists, apart, combine, coverage, distribution
+        from nncompress.train.fit import logits
+
+        data, special = splits(self.generalist.dataset, lab.runtime.data_dir), given[self.classes].arrays["special"]
+        metrics: dict[str, float] = {}
+        for split in ("validation", "test"):
+            labels = getattr(data, f"{split}_y").numpy()
+            if not len(labels):
+                continue
+            generalist, *each = (
+                logits(fit.model, fit.dataset, fit.training, given[fit].weights, lab.runtime, split)
+                for fit in (self.generalist, *self.specialists)
+            )
+            alone = probabilities(generalist)
+            own = np.stack([distribution(found, classes, data.train_y.numpy()) for found, classes in zip(each, special, strict=True)])
+            # A specialist without a dustbin is compared with q class by class.
+            members = special | np.array([[found.shape[1] == generalist.shape[1]] for found in each])
+            together = combine(alone, own, members, active_specialists(alone, special, self.top))
+            metrics[f"{split}_accuracy"] = float((together.argmax(1) == labels).mean())
+            metrics[f"generalist_{split}_accuracy"] = float((alone.argmax(1) == labels).mean())
+            if split == "test":
+                metrics |= coverage(together, alone, special, labels)
+                rights = np.mean([apart(answers, labels, classes) for answers, classes in zip(own, special, strict=True)], axis=0)
+                metrics |= {"specialist_special_accuracy": float(rights[0]), "specialist_others_accuracy": float(rights[1])}
+        for name in ("train_loss", "test_loss"):
+            metrics[f"specialist_{name}"] = float(np.mean([given[fit].metrics[name] for fit in self.specialists]))
+        return Artifact({}, metrics)
 
 
 @dataclass(frozen=True, eq=False)

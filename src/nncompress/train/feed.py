@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from nncompress.data import Splits, augment, batch_indices, scale
+from nncompress.train.specialties import Specialties
 from nncompress.types import Augmentation, Dataset, Training
 
 
 class Feed:
     """Training batches for R replicates, each in the order of its own seed; under several processes, this process's share of each batch.
 
-    `teachers`: for each replicate the logits (N, classes) of its teacher on the training examples, if it has one.
+    `teachers`: for each replicate the logits (N, classes) of its teacher on the training examples, if it has one. `specialties`: of the
+    replicates, if they are specialists.
     """
 
     def __init__(
@@ -27,7 +29,9 @@ class Feed:
         dtype: torch.dtype,
         device: torch.device,
         teachers: Sequence[np.ndarray] = (),
+        specialties: Specialties | None = None,
     ) -> None:
+        self.specialties = specialties
         self.splits, self.dataset, self.training, self.seeds, self.dtype, self.device = (
             splits,
             dataset,
@@ -49,7 +53,10 @@ class Feed:
     def batches(self, first_step: int, last_step: int, rank: int = 0, world: int = 1) -> Iterator[dict[str, Tensor]]:
         """One batch a step, x (R, B, C, H, W), y (R, B) and teacher_logits (R, B, classes), for the updates first_step .. last_step - 1."""
         size, examples = self.training.batch_size, len(self.labels)
-        orders = np.stack([batch_indices(seed, first_step, last_step, examples, size) for seed in self.seeds], axis=1)  # (steps, R, B)
+        if self.specialties is None:
+            orders = np.stack([batch_indices(seed, first_step, last_step, examples, size) for seed in self.seeds], axis=1)  # (steps, R, B)
+        else:
+            orders = self.specialties.orders(self.seeds, first_step, last_step, self.splits.train_y.numpy(), size)
         indices = torch.as_tensor(orders if self.augmented else orders[:, :, rank::world]).to(self.device)
         offsets = torch.arange(len(self.seeds), device=self.device).unsqueeze(1) * examples
         for step, index in enumerate(indices, first_step):
@@ -59,6 +66,8 @@ class Feed:
                 images = scale(torch.stack(changed)[:, rank::world], self.splits, self.dataset.scaling, self.dtype)
                 index = index[:, rank::world]
             batch = {"x": images, "y": self.labels.index_select(0, index.reshape(-1)).view(index.shape)}
+            if self.specialties is not None:
+                batch["y"] = self.specialties.targets(batch["y"])
             if self.teachers is not None:
                 batch["teacher_logits"] = self.teachers.index_select(0, (index + offsets).reshape(-1)).unflatten(0, index.shape)
             yield batch

@@ -20,7 +20,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from nncompress.data import scale, splits
-from nncompress.distill import Distill
+from nncompress.distill import Distill, DistillOthers
 from nncompress.errors import UserError
 from nncompress.models import build, multiply_accumulates, output_layer
 from nncompress.prune import layer_densities
@@ -28,6 +28,7 @@ from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
 from nncompress.train.learner import Learner
 from nncompress.train.objective import HardLabels, System, WithL1
+from nncompress.train.specialties import Specialties
 from nncompress.types import Dataset, Distillation, MaskArrays, Model, Split, Training, Weights
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -64,13 +65,15 @@ class Task:
 @dataclass(frozen=True)
 class Replicate:
     """What one replicate has of its own. `teacher_logits`: (examples, classes), for a distillation. `state`: (arrays, meta) of an interrupted
-    fit to go on from, as `Checkpoint` hands out. `codes`: parameter name -> codebook entry of every weight, for shared weights."""
+    fit to go on from, as `Checkpoint` hands out. `codes`: parameter name -> codebook entry of every weight, for shared weights. `special`:
+    (classes,) bool, the special classes of a specialist."""
 
     label: str
     seed: int
     start: Weights
     mask: MaskArrays = field(default_factory=dict)
     teacher_logits: np.ndarray | None = None
+    special: np.ndarray | None = None
     state: State | None = None
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -114,7 +117,11 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     if any(codes) and task.training.max_norm is not None:
         raise UserError("training.max_norm: shared weights cannot be scaled unit by unit; leave it out where a codebook is trained")
     constraint = constrain(starts, [replicate.mask for replicate in replicates], low, compact_below, codes)
-    objective: nn.Module = Distill(task.distillation) if task.distillation else HardLabels()
+    special = [r.special for r in replicates if r.special is not None]
+    specialties = Specialties(special, net.get_parameter(f"{output}.bias").numel()) if special else None
+    objective: nn.Module = HardLabels()
+    if task.distillation:
+        objective = (DistillOthers if special else Distill)(task.distillation)
     if task.training.l1:
         objective = WithL1(objective, task.training.l1)
     system = System(net, objective).to(runtime.device)
@@ -122,7 +129,7 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     span = (task.first_step, task.last_step)
     teachers = [r.teacher_logits for r in replicates if r.teacher_logits is not None]
     data = splits(task.dataset, runtime.data_dir)
-    made = Learner(system, constraint, task.training, task.dataset, data, seeds, span, labels, teachers)
+    made = Learner(system, constraint, task.training, task.dataset, data, seeds, span, labels, teachers, specialties)
     if task.adjust_dropout:
         made.adjust_dropout([layer_densities(replicate.mask) for replicate in replicates])
     if all(replicate.state for replicate in replicates):

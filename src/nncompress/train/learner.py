@@ -27,6 +27,7 @@ from nncompress.train.constraint import Free
 from nncompress.train.feed import Feed
 from nncompress.train.objective import System
 from nncompress.train.schedule import learning_rate_at, momentum_at
+from nncompress.train.specialties import Specialties
 from nncompress.types import Dataset, Training
 
 Result = TypeVar("Result")
@@ -60,13 +61,14 @@ class Learner(pl.LightningModule):
         span: tuple[int, int],
         labels: list[str],
         teachers: Sequence[np.ndarray] = (),
+        specialties: Specialties | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.constraint = constraint
         self._system = [system]  # in a list: its own parameters are only a template for `functional_call`
         self.training_spec, self.dataset, self.splits, self.seeds, self.labels = training, dataset, splits, seeds, labels
-        self.teachers = teachers
+        self.teachers, self.specialties = teachers, specialties
         self.first_step, self.last_step = span
         self.step = self.first_step
         self.seconds = 0.0
@@ -160,12 +162,22 @@ class Learner(pl.LightningModule):
 
     @torch.no_grad()
     def evaluate(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
-        """Mean cross-entropy and accuracy of each replicate on images (N, C, H, W), uint8 or already `inputs`."""
+        """Mean cross-entropy and accuracy of each replicate on images (N, C, H, W), uint8 or already `inputs`.
+
+        Of a specialist they are means of what it is trained for: its own targets, special and other examples weighing half each.
+        """
         totals = torch.zeros(2, self.constraint.layout.replicates, device=self.device)
+        targets, weights = labels.to(self.device), None
+        if self.specialties is not None:
+            targets, weights = self.specialties.targets(targets), self.specialties.weights(targets)
         for first, logits in zip(range(0, len(labels), CHUNK), self._answers(images), strict=True):
-            y = labels[first : first + CHUNK].to(self.device)
+            chunk = slice(first, first + CHUNK)
+            y = targets[..., chunk]
             losses = -logits.log_softmax(-1).gather(2, y.expand(logits.shape[0], -1).unsqueeze(2)).squeeze(2)
-            totals += torch.stack([losses.sum(1), (logits.argmax(-1) == y).sum(1).float()])
+            right = (logits.argmax(-1) == y).float()
+            if weights is not None:
+                losses, right = losses * weights[:, chunk], right * weights[:, chunk]
+            totals += torch.stack([losses.sum(1), right.sum(1)])
         loss, accuracy = (totals / len(labels)).tolist()
         return loss, accuracy
 
@@ -185,9 +197,10 @@ class Learner(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         self.share = (self.global_rank, self.trainer.world_size)
-        if self.training_spec.batch_size % self.share[1]:
+        halves = 1 if self.specialties is None else 2  # each is shared out by itself
+        if self.training_spec.batch_size % (halves * self.share[1]):
             raise UserError(f"training.batch_size = {self.training_spec.batch_size} does not divide among {self.share[1]} processes")
-        self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device, self.teachers)
+        self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device, self.teachers, self.specialties)
         self.validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
 
     def on_fit_end(self) -> None:

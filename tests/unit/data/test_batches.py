@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import pad
 
-from nncompress.data import augment, batch_indices
+from nncompress.data import augment, batch_indices, halved_batch_indices
 from nncompress.errors import UserError
 from nncompress.types import Augmentation
 
 GOLDEN = [[6, 7, 9], [5, 1, 4], [8, 3, 0], [3, 4, 8]]
+HALVED = [[3, 9, 7, 8], [6, 0, 4, 5], [9, 6, 1, 2]]  # of ten examples, of which 0, 3, 6 and 9 are special
 sizes = st.integers(1, 40).flatmap(lambda examples: st.tuples(st.just(examples), st.integers(1, examples)))
 
 
@@ -58,6 +59,40 @@ def test_what_is_returned_can_be_written_to_without_changing_the_order():
 def test_a_batch_larger_than_the_training_split_is_refused():
     with pytest.raises(UserError, match=r"batch_size = 11 .* 10 examples"):
         batch_indices(0, 0, 1, 10, 11)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 10), st.lists(st.booleans(), min_size=40, max_size=80), st.integers(0, 5))
+def test_half_of_each_batch_is_special_and_each_half_goes_through_its_own_kind(half, special, seed):
+    special = np.array([*special, *[True, False] * 10])
+    batches = halved_batch_indices(seed, 0, 7, special, 2 * half)
+    assert batches.shape == (7, 2 * half) and batches.dtype == np.int64
+    assert special[batches[:, :half]].all() and not special[batches[:, half:]].any()
+    for kind, part in ((special, batches[:, :half]), (~special, batches[:, half:])):
+        epoch = part[: kind.sum() // half].ravel()
+        assert len(set(epoch)) == len(epoch)
+    assert np.array_equal(batches[3:5], halved_batch_indices(seed, 3, 5, special, 2 * half))
+
+
+def test_special_and_other_examples_are_drawn_independently():
+    """Were both from one stream, the two kinds would go through the same permutation where they are equally many."""
+    special = np.arange(200) % 2 == 0
+    first, second = np.split(halved_batch_indices(0, 0, 10, special, 20), 2, axis=1)
+    assert (first // 2 == second // 2).mean() < 0.1
+
+
+def test_the_order_of_halved_batches_never_changes():
+    assert halved_batch_indices(0, 0, 3, np.arange(10) % 3 == 0, 4).tolist() == HALVED
+
+
+def test_halves_that_cannot_be_filled_are_refused():
+    special = np.arange(10) < 3
+    with pytest.raises(UserError, match=r"batch_size = 8: half a batch is more than the 3 special examples of a specialist"):
+        halved_batch_indices(0, 0, 1, special, 8)
+    with pytest.raises(UserError, match=r"the 3 other examples"):
+        halved_batch_indices(0, 0, 1, ~special, 8)
+    with pytest.raises(ValueError, match="batch_size = 5 has no halves"):
+        halved_batch_indices(0, 0, 1, special, 5)
 
 
 def images(count=300, channels=2, height=6, width=5):

@@ -12,6 +12,7 @@ from nncompress.lab.quantizing import CompressedFile, SharedWeights
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
 from nncompress.lab.stages import (
     BiasShift,
+    Consultation,
     Ensemble,
     Fit,
     GradientLimit,
@@ -22,6 +23,9 @@ from nncompress.lab.stages import (
     PrunedMask,
     ShuffledMask,
     Utterances,
+    SpecialClasses,
+    SpecialistWeights,
+    Specialty,
 )
 from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
@@ -30,6 +34,9 @@ START = InitialWeights(MODEL, seed=0)
 FIT = Fit(MODEL, Dataset("mnist"), Training(steps=50_000, batch_size=60, learning_rate=1.2e-3), START, seed=0)
 MASK = PrunedMask(FIT, {"fc1.weight": 0.2, "fc3.weight": 0.1})
 MASKED = replace(FIT, mask=MASK)
+CLASSES = SpecialClasses(Logits((FIT,), FIT.dataset), 8, 4, 0, 20.0, 20)
+SPECIALTY = Specialty(CLASSES, 3)
+SPECIALIST = replace(FIT, start=SpecialistWeights(FIT, SPECIALTY), specialty=SPECIALTY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +66,11 @@ class Node(Stage):
         (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "26f8f5a0ab3787763cd3c1f5a37c0d0e"),
         (GradientLimit(FIT, Logits((FIT,), FIT.dataset), (1.0, 20.0)), "e32f1d7a8d609ee7be686aaefda824b6"),
         (Utterances((FIT, replace(FIT, seed=1)), FIT.dataset), "66724876551375d21afdc6f3a086c9e8"),
+        (CLASSES, "c4e3f264c4fa9958fbaf792299a20d4a"),
+        (SPECIALTY, "6ec61e22d2c67a81d5c9276bb42fd27f"),
+        (SPECIALIST.start, "f30c8d0adebc9037dca50184bc8f6bd6"),
+        (SPECIALIST, "f7b968694f11c686ac7bdbc372df212a"),
+        (Consultation(FIT, (SPECIALIST,), CLASSES, 1), "a6c326cc911159c8740cf2a0af57f873"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -99,6 +111,7 @@ CHANGES: dict[str, Any] = {
     "teacher": Logits((FIT,), FIT.dataset),
     "adjust_dropout": True,
     "codebook": SharedWeights(FIT, {"fc1.weight": 6}),
+    "specialty": SPECIALTY,
 }
 DISTILLATION_CHANGES: dict[str, Any] = {"match": "logits", "temperature": 2.0, "hard_weight": 0.5}
 TRAINING_CHANGES: dict[str, Any] = {
