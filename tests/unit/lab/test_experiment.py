@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import hinton_mnist, lottery_ticket
+from experiments import hinton_mnist, hinton_specialists, lottery_ticket
 from nncompress.errors import UserError
 from nncompress.lab import experiment as experiment_module
 from nncompress.lab import records
@@ -22,7 +22,7 @@ from nncompress.lab.experiment import Experiment, Stopwatch, plan, preflight, th
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Stage, ancestors
-from nncompress.lab.stages import Fit, InitialWeights
+from nncompress.lab.stages import Consultation, Fit, InitialWeights
 from nncompress.train import fit as fit_module
 from nncompress.types import Augmentation, Dataset, Model
 from tests.unit.lab import tiny
@@ -335,3 +335,62 @@ def test_students_of_teachers_that_finished_together_train_as_one_stack(settings
     assert sizes == [3, 0, 0, 0, 3]  # teachers, their logits, students
     students = found[found["arm"] == "distilled"]
     assert (students["total_flops"] > students["train_flops"]).all()  # the teacher is in the ledger
+
+
+def specialised(**changes: Any) -> Experiment:
+    """The recipe of the specialists in a second, its Config changed by `changes`."""
+    config = request(ROOT / "conf", ["experiment=smoke/hinton_specialists"]).config
+    return Experiment("tiny", hinton_specialists, replace(config, **changes), "smoke", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("classes", "size", "line"),
+    [
+        # Of the digits 0 to 4 there are about a hundred each, of the others none.
+        ((0, 1, 2, 3, 4), 5, "training.batch_size = 20 of a specialist: 5 special classes may have no more than 0 training examples"),
+        ((3, 4), 9, "training.batch_size = 20 of a specialist: all other classes may have no more than 0 training examples"),
+    ],
+)
+def test_batches_that_a_specialist_could_not_fill_are_refused_before_training(
+    settings: Settings, no_training: None, classes: tuple[int, ...], size: int, line: str
+) -> None:
+    dataset = Dataset("digits", validation=200, train_classes=classes)
+    with pytest.raises(UserError) as refusal:
+        tiny.run(specialised(dataset=dataset, special_classes=size), settings)
+    assert str(refusal.value).startswith(line)
+
+
+def test_specialists_of_all_seeds_train_as_one_stack_though_their_classes_are_not_known_before(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks: list[int] = []
+    train = Lab.train
+
+    def counted(self: Lab, group: Sequence[Stage], *given: Any) -> None:
+        if isinstance(group[0], Fit) and group[0].specialty is not None:
+            stacks.append(len(group))
+        train(self, group, *given)
+
+    monkeypatch.setattr(Lab, "train", counted)
+    tiny.run(specialised(arms=["specialists"], seeds=[0, 1]), replace(settings, stack=6))
+    assert stacks == [6]
+
+
+def test_the_lab_tells_each_specialist_its_own_classes_and_measures_what_they_add(settings: Settings) -> None:
+    made = specialised(arms=["generalist", "specialists", "full_softmax_soft"], seeds=[0])
+    found = tiny.run(made, settings).set_index("arm")
+    assert found.loc["specialists", "generalist_test_accuracy"] == pytest.approx(found.loc["generalist", "test_accuracy"])
+    assert found.loc["specialists", "specialist_train_loss"] < 5  # asked for classes that are not its own it would be 10^9
+    assert found.loc["specialists", "total_flops"] > found.loc["generalist", "total_flops"]
+    assert sum(found.loc["specialists", f"covered_{k}_examples"] for k in range(4)) == 500
+    right = sum(found.loc["specialists", f"covered_{k}_right"] for k in range(4))
+    assert found.loc["specialists", "test_accuracy"] == pytest.approx(right / 500)
+
+    lab = Lab(settings)
+    consultation = next(row.stage for row in made.rows() if row.columns["arm"] == "specialists")
+    assert isinstance(consultation, Consultation)
+    special = lab.get(consultation.classes).arrays["special"]
+    assert special.shape == (3, 10) and (special.sum(1) == 3).all()
+    for fit, classes in zip(consultation.specialists, special, strict=True):
+        bias = lab.get(fit).weights["fc2.bias"]
+        assert bias.shape == (11,) and ((bias < -1e6)[:10] == ~classes).all()
