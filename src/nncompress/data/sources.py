@@ -1,4 +1,4 @@
-"""Where data sets come from: a plain .npz, torchvision's or UCI's files or download, scikit-learn, or recordings of speech; always the same arrays."""
+"""Where data sets come from: a plain .npz, torchvision, UCI, scikit-learn, or recordings of speech; whichever it is, the same arrays."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from nncompress.lab.stages import (
     MaskOverlap,
     PrunedMask,
     ShuffledMask,
-    Utterances,
     SpecialClasses,
     SpecialistWeights,
     Specialty,
+    Utterances,
 )
 from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
 
