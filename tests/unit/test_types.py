@@ -115,8 +115,8 @@ def test_defaults_never_change() -> None:
             "decay_steps": 1, "momentum_start": 0.0, "momentum_steps": 0, "dampened": False, "l1": 0.0,
         },
         Fit: {
-                "mask": None, "begin_step": 0, "stop_step": None, "distillation": None, "teacher": None, "adjust_dropout": False,
-                "codebook": None,
-            },
+            "mask": None, "begin_step": 0, "stop_step": None, "distillation": None, "teacher": None, "adjust_dropout": False,
+            "codebook": None, "specialty": None,
+        },
         Distillation: {"match": "soft_targets", "temperature": 1.0, "hard_weight": 0.0},
     }  # fmt: skip
