@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nncompress.errors import UserError
 from nncompress.speech.recordings import RATE
 
 BANDS = 40
@@ -24,9 +25,12 @@ def filter_banks(audio: Sequence[np.ndarray]) -> list[np.ndarray]:
         audio: int16 samples of each recording, 8 kHz, 25 ms or more.
 
     Returns: for each recording (T, 40) float32, in decibels.
+    Raises: UserError without the package that computes them.
     """
-    import kaldi_native_fbank as kaldi
-
+    try:
+        import kaldi_native_fbank as kaldi
+    except ImportError as error:
+        raise UserError("filter banks of speech need a package: install kaldi-native-fbank as in requirements.txt") from error
     options = kaldi.FbankOptions()
     options.frame_opts.samp_freq, options.frame_opts.dither = RATE, 0.0
     options.mel_opts.num_bins = BANDS

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nncompress.errors import UserError
 from nncompress.speech.frames import AFTER, BEFORE, as_bytes, filter_banks, states, windows
 from nncompress.speech.recordings import RATE
 
@@ -39,6 +42,12 @@ def test_filter_banks_are_those_of_their_definition() -> None:
 @pytest.mark.parametrize(("samples", "frames"), [(200, 1), (279, 1), (280, 2), (8000, 98)])
 def test_a_frame_every_10_ms_as_long_as_25_ms_fit(samples: int, frames: int) -> None:
     assert filter_banks([noise(samples)])[0].shape == (frames, 40)
+
+
+def test_without_its_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kaldi_native_fbank", None)
+    with pytest.raises(UserError, match=r"install kaldi-native-fbank as in requirements\.txt$"):
+        filter_banks([noise(1000)])
 
 
 def test_loudness_microphone_and_silence_change_no_byte() -> None:
