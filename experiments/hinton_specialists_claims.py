@@ -177,7 +177,7 @@ TABLES = (
 )  # fmt: skip
 FIGURES = (
     Lines(
-        "coverage", "What specialists change, by how many of them cover the true class",
+        "coverage", "What specialists change, by how many cover the class",
         (Panel("relative_change", "relative change of the test accuracy, %", "pp"),),
         x="covering", x_label="specialists that cover the class", order=ORDER, derive=by_coverage,
     ),

@@ -60,12 +60,10 @@ def smoke_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return SmokeRun(request.param, results, done)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests in parallel processes (`-n`): those that share a costly run go to the same process."""
-    for item in items:
-        given = getattr(item, "callspec", None)
-        if given is not None and "smoke_run" in given.params:
-            item.add_marker(pytest.mark.xdist_group(given.params["smoke_run"]))
-        elif item.path.parent.name == "science" or item.path.name == "test_committed_results.py":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    given = getattr(item, "callspec", None)
+    if given is not None and "smoke_run" in given.params:
+        item.add_marker(pytest.mark.xdist_group(given.params["smoke_run"]))
+    elif item.path.parent.name == "science" or item.path.name == "test_committed_results.py":
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))

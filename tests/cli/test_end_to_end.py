@@ -16,6 +16,7 @@ import pytest
 import run
 from nncompress.lab.configuration import experiments, request
 from nncompress.lab.records import text
+from nncompress.lab.stages import Fit
 from nncompress.report.experiments import read_words
 from nncompress.report.words import spoken
 
@@ -36,12 +37,12 @@ TINY = (
     "lab.workers=1",
 )
 COLUMNS = {
-    *("experiment", "scale", "dataset", "model", "variant", "arm", "seed", "density", "steps", "precision"),
-    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-    *("early_stop_step", "early_stop_loss", "early_stop_accuracy"),
-    *("train_flops", "total_flops", "seconds", "total_seconds", "key", "device", "commit", "torch", "date"),
+    *("experiment", "scale", "dataset", "model", "variant", "arm", "seed", "steps", "precision", "test_loss", "test_accuracy"),
+    *("total_flops", "seconds", "total_seconds", "key", "device", "commit", "torch", "date", "data"),
 }
 """What the records of any recipe hold."""
+FITS = {"density", "train_loss", "train_accuracy", "early_stop_step", "early_stop_loss", "early_stop_accuracy", "train_flops"}
+"""And of any whose rows are fits."""
 LOTTERY = {"round", "rewind_step", "validation_loss", "validation_accuracy", "early_stop_validation_loss"}
 """And those of the lottery ticket, which has rounds and stops early on a validation split."""
 
@@ -92,11 +93,13 @@ def test_every_recipe_has_its_experiment_a_quick_and_a_smoke_twin_and_the_publis
 def test_a_smoke_run_records_every_row_it_declares(smoke_run: Any) -> None:
     succeeded(smoke_run.done)
     asked = request(run.CONF, [f"experiment={smoke_run.experiment}"])
-    declared = [row.columns for row in asked.recipe.rows(asked.config)]
+    rows = list(asked.recipe.rows(asked.config))
+    declared = [row.columns for row in rows]
     names = sorted({name for columns in declared for name in columns})
     found = records(smoke_run.results, smoke_run.experiment)
     assert sorted([row[name] for name in names] for row in found) == sorted([text(columns.get(name)) for name in names] for columns in declared)
     assert set(found[0]) >= COLUMNS | (LOTTERY if asked.values["recipe"] == "lottery_ticket" else set())
+    assert set(found[0]) >= FITS or not any(isinstance(row.stage, Fit) for row in rows)
     assert {(row["scale"], row["variant"], row["device"] != "") for row in found} == {("smoke", "", True)}
     accuracies = [float(row["test_accuracy"]) for row in found if row["test_accuracy"]]
     assert accuracies and 0 <= min(accuracies) <= max(accuracies) <= 1
