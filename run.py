@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 def experiment(arguments: list[str]) -> None:
     """Check the command line, then let Hydra run it: once, or once for every point of a sweep."""
-    from nncompress.errors import UserError
+    from nncompress.errors import UserError, suggestion
     from nncompress.lab import configuration
 
     arguments = configuration.normalized(arguments)
@@ -67,7 +67,7 @@ def experiment(arguments: list[str]) -> None:
         for before, word in zip(["", *arguments], arguments):
             if not word.startswith(("-", "~")) and "=" not in word and not before.startswith("-"):
                 known = [f"experiment={name}" for name in configuration.experiments(CONF)]
-                hint = configuration.suggestion(f"experiment={word}", [*known, "report", "store"])
+                hint = suggestion(f"experiment={word}", [*known, "report", "store"])
                 raise UserError(f"cannot read {word!r}: write key=value{hint}")
         configuration.check(CONF, overrides, multirun="-m" in arguments or "--multirun" in arguments)
 

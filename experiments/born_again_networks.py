@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from experiments.born_again_networks_claims import CLAIMS, FIGURES, TABLES
+from experiments.checking import refuse_empty, refuse_repeats
 from nncompress.errors import UserError
 from nncompress.lab.row import Row
 from nncompress.lab.stages import Ensemble, Fit, InitialWeights, Logits
@@ -38,8 +39,8 @@ class Config:
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    if not cfg.seeds or len(set(cfg.seeds)) < len(cfg.seeds):
-        raise UserError(f"seeds = {cfg.seeds}: give at least one, each once")
+    refuse_empty(cfg, "seeds")
+    refuse_repeats(cfg, "seeds")
     later = {seed + k * cfg.generation_offset for seed in cfg.seeds for k in range(1, cfg.generations + 1)}
     if clash := later & set(cfg.seeds):
         raise UserError(f"generation_offset = {cfg.generation_offset} leads from one seed to another ({min(clash)}); choose a larger one")

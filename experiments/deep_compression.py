@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from experiments.checking import refuse_repeats, refuse_unknown_arms
 from experiments.deep_compression_claims import CLAIMS, FIGURES, TABLES
 from experiments.han_nets import HanNets, weights
 from nncompress.errors import UserError
@@ -52,14 +52,8 @@ class Config(HanNets):
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    for arm in cfg.arms:
-        if arm not in ARMS:
-            near = get_close_matches(arm, ARMS, 1)
-            raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
-    for name in ("seeds", "control_seeds", "arms", "bits", "initials", "depths", "ranks"):
-        values = getattr(cfg, name)
-        if repeated := [value for value in values if values.count(value) > 1]:
-            raise UserError(f"{name} = {values}: {repeated[0]} is there twice; give each once")
+    refuse_unknown_arms(cfg, ARMS)
+    refuse_repeats(cfg, "seeds", "control_seeds", "arms", "bits", "initials", "depths", "ranks")
     if missing := cfg.weight_bits.keys() ^ cfg.index_bits.keys():
         raise UserError(f"weight_bits and index_bits must name the same layers; {min(missing)} is in one of them only")
 

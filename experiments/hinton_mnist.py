@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
+from experiments.checking import refuse_repeats, refuse_unknown_arms
 from experiments.hinton_mnist_claims import CLAIMS, TABLES
 from experiments.hinton_nets import Nets
-from nncompress.errors import UserError
 from nncompress.lab.row import Row
 from nncompress.lab.stages import Logits
 from nncompress.types import Distillation, Seed
@@ -37,15 +36,9 @@ class Config(Nets):
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    for arm in cfg.arms:
-        if arm not in ARMS:
-            near = get_close_matches(arm, ARMS, 1)
-            raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
+    refuse_unknown_arms(cfg, ARMS)
     cfg.check_seeds()
-    for name in ("ablation_seeds", "arms"):
-        values = getattr(cfg, name)
-        if repeated := [value for value in values if values.count(value) > 1]:
-            raise UserError(f"{name} = {values}: {repeated[0]} is there twice; give each once")
+    refuse_repeats(cfg, "ablation_seeds", "arms")
 
 
 def smaller(cfg: Config) -> Iterator[Config]:

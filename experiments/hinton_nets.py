@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nncompress.errors import UserError
+from experiments.checking import refuse_empty, refuse_repeats
 from nncompress.lab.stages import Fit, InitialWeights
 from nncompress.types import STRICT, Augmentation, Dataset, Model, Seed, Training
 
@@ -25,8 +25,8 @@ class Plain:
 
     def check_seeds(self) -> None:
         """Raises: UserError if there is none, or one twice."""
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"seeds = {self.seeds}: give at least one, each once")
+        refuse_empty(self, "seeds")
+        refuse_repeats(self, "seeds")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
+from experiments.checking import refuse_empty, refuse_repeats, refuse_unknown_arms
 from experiments.hinton_specialists_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row, Value
@@ -50,14 +50,9 @@ class Config:
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    for arm in cfg.arms:
-        if arm not in ARMS:
-            near = get_close_matches(arm, ARMS, 1)
-            raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
-    for name in ("seeds", "arms"):
-        values = getattr(cfg, name)
-        if not values or len(set(values)) < len(values):
-            raise UserError(f"{name} = {values}: give at least one, each once")
+    refuse_unknown_arms(cfg, ARMS)
+    refuse_empty(cfg, "seeds", "arms")
+    refuse_repeats(cfg, "seeds", "arms")
     classes = outputs(cfg.model)
     for name, most, why in (
         ("special_classes", classes - 1, "a specialist must leave classes to its dustbin"),

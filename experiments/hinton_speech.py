@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from experiments.checking import refuse_repeats
 from experiments.hinton_nets import Plain
 from experiments.hinton_speech_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
@@ -45,8 +46,7 @@ class Config(Plain):
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     cfg.check_seeds()
-    if len(set(cfg.temperatures)) < len(cfg.temperatures):
-        raise UserError(f"temperatures = {cfg.temperatures}: give each once")
+    refuse_repeats(cfg, "temperatures")
     later = {seed + k * cfg.member_offset for seed in cfg.seeds for k in range(1, cfg.members)}
     if clash := later & set(cfg.seeds):
         raise UserError(f"member_offset = {cfg.member_offset} leads from one seed to another ({min(clash)}); choose a larger one")

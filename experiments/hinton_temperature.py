@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from experiments.checking import refuse_empty, refuse_repeats
 from experiments.hinton_nets import Nets
 from experiments.hinton_temperature_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
@@ -39,10 +40,8 @@ class Config(Nets):
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     cfg.check_seeds()
-    for name in ("units", "temperatures", "hard_weights"):
-        values = getattr(cfg, name)
-        if len(set(values)) < len(values) or (not values and name == "units"):
-            raise UserError(f"{name} = {values}: give at least one, each once")
+    refuse_empty(cfg, "units")
+    refuse_repeats(cfg, "units", "temperatures", "hard_weights")
     if len(cfg.student.widths) < 3:
         raise UserError(f"student.widths = {list(cfg.student.widths)}: the student needs a hidden layer, such as [784,800,800,10]")
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
+from experiments.checking import refuse_empty, refuse_repeats, refuse_unknown_arms
 from experiments.lottery_ticket_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row, Value
@@ -62,19 +62,12 @@ class Config:
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    for arm in cfg.arms:
-        if arm not in ARMS:
-            near = get_close_matches(arm, ARMS, 1)
-            raise UserError(f"arms: there is no arm {arm!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(ARMS)}"))
+    refuse_unknown_arms(cfg, ARMS)
     for arm in cfg.last_round:
         if arm not in SHORTENED:
             raise UserError(f"last_round: {arm!r} is none of the arms that can end early: {', '.join(SHORTENED)}")
-    if not cfg.seeds:
-        raise UserError("seeds is empty: give at least one")
-    for name in ("seeds", "control_seeds", "rewind_steps", "instability_rounds", "arms"):
-        values = getattr(cfg, name)
-        if repeated := [value for value in values if values.count(value) > 1]:
-            raise UserError(f"{name} = {values}: {repeated[0]} is there twice; give each once")
+    refuse_empty(cfg, "seeds")
+    refuse_repeats(cfg, "seeds", "control_seeds", "rewind_steps", "instability_rounds", "arms")
     for k in cfg.rewind_steps:
         if "rewinding" in cfg.arms and k >= cfg.training.steps:
             raise UserError(f"rewind_steps: {k} is not below training.steps = {cfg.training.steps}")

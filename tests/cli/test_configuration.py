@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import run
-from nncompress.errors import UserError
+from nncompress.errors import UserError, suggestion
 from nncompress.lab import configuration
-from nncompress.lab.configuration import experiments, lab_settings, listing, normalized, request, suggestion, variant
+from nncompress.lab.configuration import experiments, lab_settings, listing, normalized, request, variant
 
 CONF = run.CONF
 NAMES = list(experiments(CONF))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import gzip
 import hashlib
 import importlib.util
@@ -18,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncompress.data.order import permutation
-from nncompress.errors import UserError, one_line
+from nncompress.errors import UserError, one_line, suggestion
 from nncompress.npz import read_arrays
 from nncompress.speech.frames import AFTER, BANDS, BEFORE, STATES, as_bytes, filter_banks, states, windows
 from nncompress.speech.recordings import Recordings, fsdd, tones
@@ -185,9 +184,7 @@ def read(name: str, data_dir: Path) -> tuple[Arrays, int, str, str]:
     Images are searched in this order: `<data_dir>/<name>.npz`, torchvision's or UCI's files in `data_dir`, their download to `data_dir`.
     """
     if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(f"there is no data set {name!r}: {hint}The data sets are {', '.join(DATASETS)}")
+        raise UserError(f"there is no data set {name!r}{suggestion(name, DATASETS) or '; there are ' + ', '.join(DATASETS)}")
     known = DATASETS[name]
     recordings = None
     if known.recordings:

@@ -5,7 +5,6 @@ Imports no torch, so that a mistake is answered at once.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 import os
@@ -27,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from nncompress.errors import UserError
+from nncompress.errors import UserError, suggestion
 from nncompress.lab.lab import Settings
 from nncompress.report.experiments import read_words
 from nncompress.types import Positive
@@ -102,13 +101,6 @@ def listing(conf: Path) -> str:
             last = stem
         lines.append(f"  {description['scale']:<6} {'experiment=' + name:<{width}}  {about.get('cost', '')}".rstrip())
     return "\n".join(lines)
-
-
-def suggestion(word: str, known: Collection[str]) -> str:
-    """'; did you mean ...?' if something near is known, else ''."""
-    close = [name for name in known if name.endswith((f".{word}", f"/{word}"))]
-    close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 # -- what is asked for ---------------------------------------------------------------------------------------------------------------------

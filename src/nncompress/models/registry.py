@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nncompress.errors import UserError
+from nncompress.errors import UserError, suggestion
 from nncompress.models.convolutional import conv_2, conv_4, conv_6, lenet_5, lenet_5_relu
 from nncompress.models.fully_connected import lenet_300_100, mlp
 from nncompress.types import Model
@@ -135,9 +134,7 @@ def input_shape(model: Model) -> tuple[int, int, int]:
 def _skeleton(model: Model) -> nn.Sequential:
     """The net on the meta device: shapes without memory, and nothing drawn."""
     if model.name not in MODELS:
-        near = difflib.get_close_matches(model.name, MODELS, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(f"there is no model {model.name!r}: {hint}The models are {', '.join(MODELS)}")
+        raise UserError(f"there is no model {model.name!r}{suggestion(model.name, MODELS) or '; there are ' + ', '.join(MODELS)}")
     if model.widths and model.name != "mlp":
         raise UserError(f"model.widths = {list(model.widths)} is for 'mlp' only; {model.name!r} has its own: leave widths out, or use mlp")
     if len(model.input_shape) not in (0, 3):

@@ -1,11 +1,10 @@
-"""What the papers' tables count: storage of pruned and quantised layers (Han, Mao & Dally 2016, Tables 2 to 5) and operations of pruned ones
-(Han et al. 2015, Tables 2 to 5), from densities and bit widths alone. For bytes of a real file see `storage.account`.
+"""What the tables of Han, Mao & Dally 2016 count: storage of pruned and quantised layers (Tables 2 to 5), from densities and bit widths alone.
+For bytes of a real file see `storage.accounts`, for operations of pruned layers `nncompress.prune.account`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -101,18 +100,3 @@ def pruned_and_shared_share(
     code = weight_bits if mean_weight_bits is None else mean_weight_bits
     index = index_bits if mean_index_bits is None else mean_index_bits
     return (entries * (code + index) + 32 * 2**weight_bits) / (32 * weights)
-
-
-def flop_shares(densities: Sequence[float], activations: Sequence[float]) -> list[float]:
-    """Share of each layer's operations that is left: the density of its weights times that of its inputs (Han et al. 2015, Tables 2 to 5).
-
-    Args:
-        densities: share of surviving weights, layer by layer.
-        activations: share of non-zeros in each layer's output; a layer's input is the output of the one before it, the first one's is dense.
-    """
-    return [density * inputs for density, inputs in zip(densities, [1.0, *activations[:-1]], strict=True)]
-
-
-def weighted_mean(shares: Sequence[float], sizes: Sequence[float]) -> float:
-    """The share over all layers: each layer's counts as its size, in weights, bits or operations."""
-    return sum(share * size for share, size in zip(shares, sizes, strict=True)) / sum(sizes)

@@ -5,7 +5,6 @@ Nothing here trains or imports torch. Whatever is missing (a run still going, a 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from nncompress.errors import UserError
+from nncompress.errors import UserError, suggestion
 from nncompress.report.claims import VERDICTS, judge_all
 from nncompress.report.experiments import Described, read_experiments
 from nncompress.report.figures import draw, save
@@ -52,8 +51,7 @@ def report(results: Path, experiments: Sequence[Described], experiment: str | No
     """
     selected = [e for e in experiments if experiment in (None, e.name)]
     if not selected:
-        near = difflib.get_close_matches(str(experiment), [e.name for e in experiments], 1)
-        raise UserError(f"no experiment {experiment!r} to report on" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise UserError(f"no experiment {experiment!r} to report on{suggestion(str(experiment), [e.name for e in experiments])}")
     paths: list[Path] = []
     try:
         for described in selected:

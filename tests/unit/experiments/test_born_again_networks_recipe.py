@@ -61,7 +61,7 @@ def test_the_first_net_is_the_plain_net_of_the_distillation_table() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"seeds": [1, 1]}, "seeds = [1, 1]: give at least one, each once"),
+        ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
         ({"generation_offset": 1}, "generation_offset = 1 leads from one seed to another (1); choose a larger one"),
     ],
 )

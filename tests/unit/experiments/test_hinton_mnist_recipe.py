@@ -87,8 +87,8 @@ def test_plain_and_distilled_differ_in_what_they_learn_from_and_nothing_else() -
     ("change", "line"),
     [
         ({"arms": ["teecher"]}, "arms: there is no arm 'teecher'; did you mean 'teacher'?"),
-        ({"seeds": [1, 1]}, "seeds = [1, 1]: give at least one, each once"),
-        ({"seeds": []}, "seeds = []: give at least one, each once"),
+        ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
+        ({"seeds": []}, "seeds is empty: give at least one"),
     ],
 )
 def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:

@@ -118,7 +118,7 @@ def test_little_data_are_three_percent() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"seeds": []}, "seeds = []: give at least one, each once"),
+        ({"seeds": []}, "seeds is empty: give at least one"),
         ({"few": replace(PAPER.few, recordings=5)}, "few.examples = 1800 and few.recordings = 5: give one of them, recordings of speech"),
         ({"few": replace(PAPER.few, examples=None)}, "few.examples = None and few.recordings = None: give one of them, recordings of speech"),
         (

@@ -160,8 +160,8 @@ def test_smaller_experiments_keep_the_specialists_and_end() -> None:
     ("change", "line"),
     [
         ({"arms": ["specialist"]}, "arms: there is no arm 'specialist'; did you mean 'specialists'?"),
-        ({"arms": []}, "arms = []: give at least one, each once"),
-        ({"seeds": [1, 1]}, "seeds = [1, 1]: give at least one, each once"),
+        ({"arms": []}, "arms is empty: give at least one"),
+        ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
         (
             {"special_classes": 26},
             "special_classes = 26 of a model with 26 outputs: a specialist must leave classes to its dustbin; give at most 25",

@@ -91,8 +91,8 @@ def test_no_speaker_of_the_test_split_is_trained_or_chosen_on() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"seeds": [1, 1]}, "seeds = [1, 1]: give at least one, each once"),
-        ({"temperatures": [2.0, 2.0]}, "temperatures = [2.0, 2.0]: give each once"),
+        ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
+        ({"temperatures": [2.0, 2.0]}, "temperatures = [2.0, 2.0]: 2.0 is there twice; give each once"),
         ({"member_offset": 1}, "member_offset = 1 leads from one seed to another (1); choose a larger one"),
     ],
 )

@@ -62,8 +62,8 @@ def test_the_student_of_the_main_table_is_in_the_grid() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"units": []}, "units = []: give at least one, each once"),
-        ({"temperatures": [2.0, 2.0]}, "temperatures = [2.0, 2.0]: give at least one, each once"),
+        ({"units": []}, "units is empty: give at least one"),
+        ({"temperatures": [2.0, 2.0]}, "temperatures = [2.0, 2.0]: 2.0 is there twice; give each once"),
         ({"student": replace(PAPER.student, widths=(784, 10))}, "student.widths = [784, 10]: the student needs a hidden layer"),
     ],
 )

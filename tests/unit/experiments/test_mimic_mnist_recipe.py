@@ -50,7 +50,7 @@ def test_students_differ_in_what_they_match_and_its_rate_only() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"seeds": []}, "seeds = []: give at least one, each once"),
+        ({"seeds": []}, "seeds is empty: give at least one"),
         ({"matches": {"plain": PAPER.matches["logits"]}}, "matches.plain: this name is that of another arm; choose another"),
     ],
 )

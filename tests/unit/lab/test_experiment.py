@@ -223,7 +223,7 @@ def test_a_longer_run_replaces_the_rows_of_a_budget_that_shortened_training(sett
             {"model": Model("lenet_300_100", input_shape=(1, 8, 8), classes=5)},
             "model lenet_300_100 has 5 outputs, but digits has 10 classes: set model.classes=10",
         ),
-        ({"model": Model("lenet")}, "there is no model 'lenet': "),
+        ({"model": Model("lenet")}, "there is no model 'lenet'; did you mean 'lenet_"),
         ({"dataset": Dataset("digit", validation=300)}, "digits"),
         ({"training": {"batch_size": 2000}}, "training.batch_size = 2000 is more than the 997 training examples"),
     ],

@@ -223,8 +223,8 @@ def test_multiply_accumulates_are_counted_by_layer(model, expected):
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (Model("lenet_300"), "no model 'lenet_300': did you mean 'lenet_300_100'. The models are mlp, lenet_300_100, lenet_5"),
-        (Model("transformer"), "no model 'transformer': The models are"),
+        (Model("lenet_300"), "no model 'lenet_300'; did you mean 'lenet_300_100'."),
+        (Model("transformer"), "no model 'transformer'; there are mlp, lenet_300_100, lenet_5"),
         (Model("mlp"), r"model.widths = \[\]: an mlp needs the units of every layer"),
         (Model("mlp", (784,)), r"model.widths = \[784\]"),
         (Model("mlp", (784, 10), input_shape=(3, 32, 32)), "3072 features, but model.widths begins with 784"),

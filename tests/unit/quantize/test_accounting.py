@@ -1,4 +1,4 @@
-"""The accounting against the printed tables: Han et al. 2015 (FLOP %) and Han, Mao & Dally 2016 (rates after quantisation and Huffman coding).
+"""The accounting against the printed tables of Han, Mao & Dally 2016: rates after quantisation and Huffman coding.
 
 The papers round densities to whole percent and mean bits to tenths, and their masks are not memoryless; the tolerances are for that.
 """
@@ -7,22 +7,12 @@ import numpy as np
 import pytest
 
 from nncompress.quantize import CompressedNet, dense, shared
-from nncompress.quantize.accounting import NETS, fillers_per_weight, flop_shares, pruned_and_shared_share, sharing_rate, weighted_mean
+from nncompress.quantize.accounting import NETS, fillers_per_weight, pruned_and_shared_share, sharing_rate
 from nncompress.quantize.storage import accounts, encode
 from nncompress.types import Model
 
-# Layer: surviving weights %, output activations %, FLOP % (Han et al. 2015, Tables 2 to 5)
-PRUNING = {
-    "lenet_300_100": [(8, 38, 8), (9, 65, 4), (26, 100, 17)],
-    "lenet_5": [(66, 82, 66), (12, 72, 10), (8, 55, 6), (19, 100, 10)],
-    "alexnet": [(84, 88, 84), (38, 52, 33), (35, 37, 18), (37, 40, 14), (37, 34, 14), (9, 36, 3), (9, 40, 3), (25, 100, 10)],
-    "vgg_16": [
-        *[(58, 53, 58), (22, 89, 12), (34, 80, 30), (36, 81, 29), (53, 68, 43), (24, 70, 16), (42, 64, 29), (32, 51, 21)],
-        *[(27, 45, 14), (34, 34, 15), (35, 32, 12), (29, 29, 9), (36, 19, 11), (4, 38, 1), (4, 42, 2), (23, 100, 9)],
-    ],
-}
-TOTAL_FLOPS = {"lenet_300_100": (532e3, 8), "lenet_5": (4586e3, 16), "alexnet": (1.5e9, 30), "vgg_16": (30.9e9, 21)}
-TOTAL_WEIGHTS = {"lenet_300_100": (266_200, 8), "lenet_5": (430_500, 8), "alexnet": (61e6, 11), "vgg_16": (138e6, 7.5)}
+TOTAL_FLOPS = {"lenet_300_100": 532e3, "lenet_5": 4586e3, "alexnet": 1.5e9, "vgg_16": 30.9e9}
+TOTAL_WEIGHTS = {"lenet_300_100": 266_200, "lenet_5": 430_500, "alexnet": 61e6, "vgg_16": 138e6}
 
 # Layer: surviving weights %, bits of codes and of gaps, both after Huffman coding, rate % before and after it (2016, Tables 2 to 5)
 COMPRESSION = {
@@ -97,25 +87,13 @@ def test_rates_after_huffman_coding_are_the_printed_ones(net: str, i: int) -> No
 def test_total_rates_are_the_printed_ones(net: str) -> None:
     sizes = [layer.weights for layer in NETS[net]]
     for each, printed in zip(rates(net), TOTAL_RATES[net], strict=True):
-        assert weighted_mean(each, sizes) == pytest.approx(printed, abs=0.25)
-
-
-@layers
-def test_operations_left_are_the_printed_ones(net: str, i: int) -> None:
-    densities, activations, printed = zip(*PRUNING[net], strict=True)
-    assert flop_shares(densities, [share / 100 for share in activations])[i] == pytest.approx(printed[i], abs=1)
+        assert np.average(each, weights=sizes) == pytest.approx(printed, abs=0.25)
 
 
 @pytest.mark.parametrize("net", NETS)
 def test_totals_of_weights_and_operations_are_the_printed_ones(net: str) -> None:
-    densities, activations, _ = zip(*PRUNING[net], strict=True)
-    weights, flops = [layer.weights for layer in NETS[net]], [layer.flops for layer in NETS[net]]
-    printed_flops, printed_share = TOTAL_FLOPS[net]
-    assert sum(flops) == pytest.approx(printed_flops, rel=0.04)
-    assert weighted_mean(flop_shares(densities, [share / 100 for share in activations]), flops) == pytest.approx(printed_share, abs=1)
-    printed_weights, printed_density = TOTAL_WEIGHTS[net]
-    assert sum(weights) == pytest.approx(printed_weights, rel=0.005)
-    assert weighted_mean(densities, weights) == pytest.approx(printed_density, abs=0.5)
+    assert sum(layer.flops for layer in NETS[net]) == pytest.approx(TOTAL_FLOPS[net], rel=0.04)
+    assert sum(layer.weights for layer in NETS[net]) == pytest.approx(TOTAL_WEIGHTS[net], rel=0.005)
 
 
 def test_the_papers_example_of_sharing_alone() -> None:

@@ -66,7 +66,7 @@ def test_every_option_makes_a_file_that_can_be_read(weights: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"--model": "lenet"}, "there is no model 'lenet': did you mean"),
+        ({"--model": "lenet"}, "there is no model 'lenet'; did you mean"),
         ({"--model": "lenet_5"}, "parameters are not those of the model 'lenet_5'"),
         ({"--model": '{"name": "mlp"'}, "is no JSON"),
         ({"--model": '{"name": "mlp", "depth": 3}'}, "depth"),

@@ -1,0 +1,30 @@
+"""What recipes refuse alike: UserError, one line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from nncompress.errors import UserError, suggestion
+
+
+def refuse_unknown_arms(cfg: Any, known: Collection[str]) -> None:
+    """An arm in `cfg.arms` that the recipe does not have."""
+    for arm in cfg.arms:
+        if arm not in known:
+            raise UserError(f"arms: there is no arm {arm!r}{suggestion(arm, known) or '; there are ' + ', '.join(known)}")
+
+
+def refuse_repeats(cfg: Any, *keys: str) -> None:
+    """A value that stands twice in one of the lists that `keys` name."""
+    for key in keys:
+        values = list(getattr(cfg, key))
+        if repeated := [value for value in values if values.count(value) > 1]:
+            raise UserError(f"{key} = {values}: {repeated[0]} is there twice; give each once")
+
+
+def refuse_empty(cfg: Any, *keys: str) -> None:
+    """An empty list under one of `keys`."""
+    for key in keys:
+        if not getattr(cfg, key):
+            raise UserError(f"{key} is empty: give at least one")
