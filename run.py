@@ -117,7 +117,8 @@ def execute(asked: Any, sweep: str | None) -> float | None:
     if asked.settings.trainer.get("num_nodes", 1) != 1 and "WORLD_SIZE" not in os.environ:
         raise UserError(
             f"trainer.num_nodes = {asked.settings.trainer['num_nodes']}: start the same command on every machine, by "
-            f"torchrun --nnodes={asked.settings.trainer['num_nodes']} --nproc-per-node={processes} --rdzv-endpoint=HOST:PORT run.py ..."
+            f"torchrun --nnodes={asked.settings.trainer['num_nodes']} --nproc-per-node={processes} --rdzv-backend=c10d "
+            "--rdzv-endpoint=HOST:PORT run.py ..."
         )
     if processes > 1 and sweep is not None:
         raise UserError(

@@ -266,8 +266,8 @@ class PlainModule(pl.LightningModule):
 def plain_lightning(mask: MaskArrays, steps: int, data_dir: Path, cuda_check: bool = True, warm_up: int = 20) -> float:
     """Seconds of a step of one replicate in float32 in a plain Lightning loop over a DataLoader of PIL images.
 
-    `cuda_check`: as it comes. Importing Lightning turns on a check for CUDA that Adam makes at every step; without a CUDA library that costs
-    about half a millisecond, which is no fault of the loop."""
+    `cuda_check`: as it comes. Importing Lightning turns on a check for CUDA that Adam makes at every step, which is no
+    fault of the loop."""
     splits, config = prepare(data_dir), paper().training
     module = PlainModule(masked_net(initial_weights(paper().model, 0), mask), config.learning_rate)
     loader = DataLoader(PilImages(splits.train_x, splits.train_y), batch_size=config.batch_size, shuffle=True, num_workers=0)

@@ -55,8 +55,8 @@ def main() -> None:
     notes = [
         f"Medians and quartiles of {rounds} rounds; in each round the loops run in turn, and ratios are taken within a round. "
         "Milliseconds are of one step of one replicate. All loops run under the memory settings of the lab's workers.",
-        "Importing Lightning sets PYTORCH_NVML_BASED_CUDA_CHECK=1, by which Adam looks for a CUDA library on disk at every step: about half a "
-        "millisecond where there is none. Plain Lightning keeps the check, as a user's loop would, and the target is for that; the other "
+        "Importing Lightning sets PYTORCH_NVML_BASED_CUDA_CHECK=1, by which Adam looks for a CUDA library on disk at every step. "
+        "Plain Lightning keeps the check, as a user's loop would, and the target is for that; the other "
         "column is the same loop with the check off. Ours and the bare loop compute alike: check off, denormal numbers taken as zero.",
         f"Evaluation: {len(splits.validation_y):,} validation images every 100 steps, for all replicates at once; not in the other columns.",
         "Lightning's share: time in `fit()` outside `training_step`, over the time in `fit()`, in a fit of "

@@ -25,6 +25,7 @@ __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds", "control_seeds", "arms", "bits", "initials", "depths", "ranks")
 IDENTITY = ("layer", "bits", "initial", "depth", "rank_share")
+ALONG = ("symbol",)
 HEADLINE = ("reference", "pruned", "pruned_and_quantized", "deep_compression", "deep_compression_ans", "untuned")
 ARMS = (*HEADLINE, "codes", "bits", "pruning_only", "quantization_only", "pruning_and_quantization", "low_rank")
 Bits = Annotated[int, Field(ge=1, le=16)]

@@ -25,6 +25,7 @@ __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds", "control_seeds", "arms", "depths", "sensitivity")
 IDENTITY = ("layer", "depth", "kept_share")
+ALONG = ("weight",)
 TRADE_OFF = ("l2_without_retraining", "l1_without_retraining", "l2_retrained", "l1_retrained", "l2_iterative")
 """The five curves of Figure 5."""
 ARMS = (

@@ -19,6 +19,7 @@ from nncompress.types import STRICT, Distillation
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows"]
 
 SELECTS = ("seeds",)
+ALONG = ("shift",)
 
 
 @dataclass(frozen=True)

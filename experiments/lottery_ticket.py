@@ -24,6 +24,8 @@ __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("rounds", "seeds", "control_seeds", "arms", "rewind_steps", "instability_rounds", "last_round")
 """The keys that choose among the rows and change none."""
+ALONG = ("alpha",)
+"""What curves run along, beside the step."""
 ARMS = (
     "winning_ticket", "random_reinit", "random_mask", "one_shot", "rewinding",
     "learning_rate_rewinding", "fine_tuning", "float32", "instability", "overlap",
@@ -169,8 +171,8 @@ def controls(cfg: Config, arm: str, seed: int, tickets: list[Fit], fraction: dic
 
 
 def overlaps(cfg: Config, seed: int, tickets: dict[int, list[Fit]], fraction: dict[str, float]) -> Iterator[Row]:
-    """How much of the ticket's mask others share, for one seed: the next seed's, the one-shot mask, the mask found in float32."""
-    dense, following = tickets[seed][0], tickets.get(min((other for other in tickets if other > seed), default=-1))
+    """How much of the ticket's mask others share, for one seed: that of the seed above it, the one-shot mask, the mask found in float32."""
+    dense, following = tickets[seed][0], tickets.get(seed + 1)
     float32 = list(iterated(in_float32(dense), fraction, cfg.rounds_of("float32"))) if "float32" in cfg.arms else [dense]
     for round_ in range(1, cfg.rounds + 1):
         mask = tickets[seed][round_].mask

@@ -22,7 +22,7 @@ Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 FULLY_CONNECTED = ("lenet_*", "mlp")
 OVERLAPS = ("overlap_of_seeds", "overlap_with_one_shot", "overlap_with_float32", "overlap_by_chance", "overlap_by_chance_per_input")
 ARM_ORDER = (
-    "winning_ticket", "random_reinit", "random_mask", "one_shot", "learning_rate_rewinding", "fine_tuning", "float32", "instability", *OVERLAPS,
+    "winning_ticket", "random_reinit", "random_mask", "one_shot", "learning_rate_rewinding", "fine_tuning", "float32", "instability",
 )  # fmt: skip
 STEP, ACCURACY, FINAL, VALIDATION = "early_stop_step", "early_stop_accuracy", "test_accuracy", "early_stop_validation_loss"
 RENDA_DENSITY = 0.265

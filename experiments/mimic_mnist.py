@@ -19,6 +19,7 @@ from nncompress.types import STRICT, Distillation, Positive
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows"]
 
 SELECTS = ("seeds",)
+ALONG = ("temperature",)
 
 
 @dataclass(frozen=True)

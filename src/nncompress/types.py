@@ -44,7 +44,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A registered data set, the share of its training split held out for validation, and its augmentation.
+    """A registered data set, how many of its training examples are held out for validation, and its augmentation.
 
     `train_classes` keeps only the training examples of these classes, empty keeps all; of what is left `train_examples` keeps only the first,
     None keeps all. Validation and test split stay whole.

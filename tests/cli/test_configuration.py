@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import run
 from nncompress.errors import UserError, suggestion
@@ -108,3 +110,20 @@ def test_a_missing_plugin_is_named_with_its_package() -> None:
 def test_a_configuration_of_another_kind_is_refused_by_name() -> None:
     with pytest.raises(UserError, match=r"^lab\.threads = 0: must be ≥ 1$"):
         lab_settings(CONF, ["lab.threads=0"])
+
+
+def test_the_sweep_file_of_weights_and_biases_names_what_there_is() -> None:
+    sweep = yaml.safe_load((run.CONF / "wandb_sweep.yaml").read_text())
+    chosen = [word for word in sweep["command"] if "experiment=" in word]
+    asked = request(run.CONF, [*chosen, *(f"{key}=30" for key in sweep["parameters"])])
+    assert (run.ROOT / sweep["program"]).exists()
+    assert sweep["metric"]["name"] == "{arm}/{metric}".format(**asked.optimized or {})
+
+
+def test_the_readmes_processes_of_one_fit_divide_its_batch() -> None:
+    """Of the command that is given for several machines: nodes times processes on each, asked of the experiment that it names."""
+    line = next(line for line in (run.ROOT / "README.md").read_text().splitlines() if line.startswith("torchrun "))
+    numbers = {key: int(value) for key, value in re.findall(r"(--nnodes|--nproc-per-node|trainer\.num_nodes|trainer\.devices)=(\d+)", line)}
+    assert numbers["--nnodes"] == numbers["trainer.num_nodes"] and numbers["--nproc-per-node"] == numbers["trainer.devices"]
+    asked = request(CONF, [word for word in line.split() if word.startswith("experiment=")])
+    assert asked.config.training.batch_size % (numbers["--nnodes"] * numbers["--nproc-per-node"]) == 0

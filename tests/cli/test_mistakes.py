@@ -58,11 +58,18 @@ MISTAKES = {
 }
 # What is seen when the nets are built and the data are read, or across keys.
 MISTAKES |= {
-    "an unknown model": ([EXPERIMENT, "model.name=lenet"], "lenet"),
-    "an unknown data set": ([EXPERIMENT, "dataset.name=mnits"], "mnits"),
-    "an unknown arm": ([EXPERIMENT, "arms=[winning_tickets]"], "winning_tickets"),
-    "an added layer that the model lacks": ([EXPERIMENT, "+prune_fraction.fc9=0.2"], "fc9"),
-    "repeated seeds": ([EXPERIMENT, "seeds=[0,0]"], "seeds"),
+    "an unknown model": ([EXPERIMENT, "model.name=lenet"], "there is no model 'lenet'; did you mean 'lenet_5'?"),
+    "an unknown data set": ([EXPERIMENT, "dataset.name=mnits"], "there is no data set 'mnits'; did you mean 'mnist'?"),
+    "an unknown arm": ([EXPERIMENT, "arms=[winning_tickets]"], "there is no arm 'winning_tickets'; did you mean 'winning_ticket'?"),
+    "an added layer that the model lacks": (
+        [EXPERIMENT, "+prune_fraction.fc9=0.2"],
+        "the model has no such layer; it has fc1, fc2, fc3",
+    ),
+    "repeated seeds": ([EXPERIMENT, "seeds=[0,0]"], "seeds = [0, 0]: 0 is there twice; give each once"),
+    "a batch that processes cannot share": (
+        [EXPERIMENT, "training.batch_size=25", "trainer.devices=2", "plan=true"],
+        "training.batch_size = 25 does not divide among 2 processes",
+    ),
     "frames of speech held out one by one": (
         ["experiment=smoke/hinton_speech", "dataset.validation=100"],
         "dataset.validation = 100: tones holds frames of recordings, which are held out by the speaker",

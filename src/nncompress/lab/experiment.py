@@ -17,7 +17,7 @@ from nncompress.errors import UserError
 from nncompress.files import replace_file, writing
 from nncompress.lab import records
 from nncompress.lab.lab import Lab, Settings
-from nncompress.lab.loggers import RunLogger
+from nncompress.lab.loggers import RunLogger, file_name
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nncompress.data import Splits
-
-
-ALONG = ("step", "alpha", "shift", "temperature", "weight", "symbol")
-"""The arrays that curves run along."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,11 @@ class Experiment:
     def identity(self) -> tuple[str, ...]:
         """The columns that tell this experiment's records apart: those of all recipes, and the recipe's own IDENTITY, if any."""
         return (*records.IDENTITY, *getattr(self.recipe, "IDENTITY", ()))
+
+    @property
+    def along(self) -> tuple[str, ...]:
+        """The arrays that curves run along: the training step, and what the recipe's ALONG names, if any."""
+        return ("step", *getattr(self.recipe, "ALONG", ()))
 
     def rows(self) -> list[Row]:
         """The recipe's rows, each checked to have columns of its own."""
@@ -103,20 +104,28 @@ class Book:
             entries.append(entry)
             self.logger.row(entry)
             if row.keep_curves:
-                curve = thinned(artifact.curves)
+                curve = self.curve(row, artifact)
                 identity = {name: entry[name] for name in ("scale", *self.experiment.identity) if name in entry}
                 points += [{**identity, **dict(zip(curve, values, strict=True))} for values in zip(*curve.values(), strict=True)]
                 self.logger.curve(row.label, curve)
         if entries:
             records.upsert(self.path, entries, self.experiment.identity)
         if points:
-            records.upsert(self.curves, points, self.experiment.identity, along=ALONG)
+            records.upsert(self.curves, points, self.experiment.identity, along=self.experiment.along)
         for row in rows:
             if row.keep_arrays:
                 self.keep_arrays(row)
             if row.keep_file:
                 content = self.lab.get(row.stage).arrays["file"].tobytes()
                 self.write(self.results / "files" / self.experiment.name, row.keep_file, content)
+
+    def curve(self, row: Row, artifact: Artifact) -> dict[str, np.ndarray]:
+        """What is kept of the row's curve, first the array that it runs along."""
+        found = thinned(artifact.curves)
+        axis = [name for name in self.experiment.along if name in found]
+        if len(axis) != 1:
+            raise ValueError(f"the curve of row {row.label!r} has {', '.join(found)}: name the one that it runs along in the recipe's ALONG")
+        return {axis[0]: found[axis[0]], **found}
 
     def keep_arrays(self, row: Row) -> None:
         """Write arrays of the row's stage to `arrays/<experiment>/<key>.npz`, and remove those of keys that no record has any more."""
@@ -157,7 +166,7 @@ class Book:
         described = next((d for d in every if d.name == e.name), None)
         paths = []
         if described is not None and e.variant:  # the report is of the experiment as written
-            paths = build.draw_all(self.results, described, e.variant, self.results / "logs" / "figures" / _folder(e.variant))
+            paths = build.draw_all(self.results, described, e.variant, self.results / "logs" / "figures" / file_name(e.variant))
         elif described is not None:
             paths = build.report(self.results, every, e.name)
         if described is not None:
@@ -174,10 +183,6 @@ class Book:
         self.logger.table(e.name, found)
         self.logger.figures([path for path in paths if path.suffix == ".png"])
         return found
-
-
-def _folder(variant: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_=." else "_" for letter in variant)[:120]
 
 
 def thinned(curve: dict[str, np.ndarray], whole: int = 50, every: int = 10) -> dict[str, np.ndarray]:
@@ -216,6 +221,9 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
                 raise UserError(
                     f"model {stage.model.name} has {outputs[pair]} outputs, but {stage.dataset.name} has {data.classes} classes: {mend}"
                 )
+            processes = lab.settings.trainer.get("devices", 1) * lab.settings.trainer.get("num_nodes", 1)
+            if stage.training.batch_size % processes:
+                raise UserError(f"training.batch_size = {stage.training.batch_size} does not divide among {processes} processes")
             if stage.training.batch_size > len(data.train_y):
                 raise UserError(f"training.batch_size = {stage.training.batch_size} is more than the {len(data.train_y)} training examples")
         _check_teacher(stage, outputs)

@@ -30,14 +30,14 @@ from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.lab.stages import Fit, fit_of, pack
 from nncompress.lab.store import Store
-from nncompress.prune import density, layer_densities
+from nncompress.prune import density, layer_densities, whole_masks
 from nncompress.types import STRICT, Count, Model, Positive
 
 CPU_STACK = 5
 """Replicates in a stack on a CPU: beyond, their weights and moments leave the cache and nothing is gained."""
 GPU_STACK = 64
 MEMORY = {"THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
-"""Environment of the workers: large pages, and what a step frees kept for the next; a quarter of a step of five LeNet-300-100. Data sets
+"""Environment of the workers: large pages, and what a step frees kept for the next. Data sets
 (above 32 MiB) go back to the system."""
 Whole = Annotated[int, Field(ge=0)]
 
@@ -220,7 +220,7 @@ class Lab:
         if rank() != 0:
             return
         for f, mask, trained in zip(fits, masks, results, strict=True):
-            densities = {"density": density(mask) if mask else 1.0}
+            densities = {"density": density(whole_masks(trained.weights) | mask)}
             densities |= {f"density_{name.removesuffix('.weight')}": share for name, share in layer_densities(mask).items()}
             arrays = pack("weights", trained.weights) | pack("mask", mask) | pack("curve", trained.curves)
             self.store.write(f, Artifact(arrays, trained.metrics | densities, self._provenance(trained.seconds, f)))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POINTS = 50
-"""Points of a learning curve that are sent to Weights & Biases; the whole curve is in results/curves."""
+"""Points of a curve that are sent to Weights & Biases, of those that results/curves keeps."""
 
 
 class RunLogger(Protocol):
@@ -35,7 +35,7 @@ class RunLogger(Protocol):
         """One record, as soon as its stage is done."""
 
     def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """A learning curve: columns of equal length, `step` among them. `label`: 'winning_ticket round=3 seed=0'."""
+        """A curve: columns of equal length, first the one that it runs along. `label`: 'winning_ticket round=3 seed=0'."""
 
     def table(self, name: str, frame: pd.DataFrame) -> None: ...
 
@@ -117,7 +117,7 @@ class CsvLogger:
 
     def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None:
         def write() -> None:
-            with (self.folder / "curves" / f"{_file_name(label)}.csv").open("w", newline="") as file:
+            with (self.folder / "curves" / f"{file_name(label)}.csv").open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(arrays)
                 writer.writerows(zip(*(array.tolist() for array in arrays.values()), strict=True))
@@ -125,7 +125,7 @@ class CsvLogger:
         self._guarded(write)
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
-        self._guarded(lambda: frame.to_csv(self.folder / "tables" / f"{_file_name(name)}.csv", index=False))
+        self._guarded(lambda: frame.to_csv(self.folder / "tables" / f"{file_name(name)}.csv", index=False))
 
     def figures(self, paths: Iterable[Path]) -> None:
         def write() -> None:
@@ -176,7 +176,10 @@ class WandbLogger:
     def _has_key(self) -> bool:
         from requests.utils import get_netrc_auth
 
-        settings = self._wandb.setup().settings
+        try:
+            settings = self._wandb.setup().settings
+        except Exception:  # whatever ails it will be said when the run is started offline
+            return False
         return bool(os.environ.get("WANDB_API_KEY") or settings.api_key or get_netrc_auth(settings.base_url))
 
     def start(self, experiment: str, config: Mapping[str, Any]) -> None:
@@ -185,7 +188,6 @@ class WandbLogger:
             WandbLogger.server_failed = self.run is None
         if self.run is None:
             self._guarded(lambda: self._init("disabled" if self.mode == "disabled" else "offline", experiment, config))
-        self._guarded(lambda: self.run.define_metric("curve/*", step_metric="curve/step"))
 
     def _init(self, mode: Any, experiment: str, config: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -229,12 +231,13 @@ class WandbLogger:
         self._log(numbers | {name: row[name] for name in ("round", "seed", "rewind_step") if name in row})
 
     def curve(self, label: str, arrays: Mapping[str, np.ndarray]) -> None:
-        length = min(len(array) for array in arrays.values())
+        axis, *others = arrays
+        length = len(arrays[axis])
+        if self.run is not None:
+            self._guarded(lambda: self.run.define_metric(f"curve/{label}/*", step_metric=f"curve/{axis}"))
         for place in np.unique(np.linspace(0, length - 1, min(POINTS, length)).astype(int)) if length else ():
-            self._log(
-                {f"curve/{label}/{name}": array[place].item() for name, array in arrays.items() if name != "step"}
-                | {"curve/step": arrays["step"][place].item()}
-            )
+            point = {f"curve/{label}/{name}": arrays[name][place].item() for name in others}
+            self._log(point | {f"curve/{axis}": arrays[axis][place].item()})
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
         if self.run is not None:
@@ -255,5 +258,6 @@ class WandbLogger:
             WandbLogger.server_failed |= self.run is None
 
 
-def _file_name(label: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_=." else "_" for letter in label)
+def file_name(label: str) -> str:
+    """The label as the name of a file."""
+    return "".join(letter if letter.isalnum() or letter in "-_=." else "_" for letter in label)[:120]

@@ -145,7 +145,7 @@ def _parse(path: Path, content: bytes) -> list[dict[str, str]]:
 def _render(rows: list[dict[str, str]], identity: Sequence[str], along: Sequence[str]) -> bytes:
     keys = [*identity, *along]
     filled = {name for row in rows for name, cell in row.items() if cell != ""}
-    columns = sorted(filled | set(keys), key=lambda name: _column_order(name, keys))
+    columns = sorted(filled | set(identity), key=lambda name: _column_order(name, keys))
     rows = sorted(rows, key=lambda row: [_cell_order(row.get(name, "")) for name in keys])
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, restval="", extrasaction="ignore", lineterminator="\n")

@@ -283,8 +283,7 @@ def _info(folder: Path) -> EntryInfo:
     try:
         entry = json.loads((folder / ENTRY).read_bytes())
         description, provenance = entry["description"], entry["provenance"]
-        seconds = entry["metrics"].get("seconds", provenance.get("seconds"))
-        return EntryInfo(folder.name, description["stage"], size, seconds, date, provenance.get("label") or _label(description))
+        return EntryInfo(folder.name, description["stage"], size, provenance.get("seconds"), date, _label(description))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return EntryInfo(folder.name, "(damaged)", size, None, date, "")
 

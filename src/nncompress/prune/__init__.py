@@ -2,7 +2,7 @@
 
 from nncompress.prune.account import Account, Layer, account
 from nncompress.prune.magnitude import keep_largest
-from nncompress.prune.mask import density, layer_densities, overlap, overlap_by_chance, shuffle_masks
+from nncompress.prune.mask import density, layer_densities, overlap, overlap_by_chance, shuffle_masks, whole_masks
 from nncompress.prune.schedule import one_shot_fraction, surviving_share
 from nncompress.prune.threshold import adjusted_dropout, gaussian_share, keep_above, thresholds
 from nncompress.prune.units import without_dead_units
@@ -23,5 +23,6 @@ __all__ = [
     "shuffle_masks",
     "surviving_share",
     "thresholds",
+    "whole_masks",
     "without_dead_units",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nncompress.types import MaskArrays
+from nncompress.types import MaskArrays, Weights
 
 
 def layer_densities(masks: MaskArrays) -> dict[str, float]:
@@ -13,8 +13,13 @@ def layer_densities(masks: MaskArrays) -> dict[str, float]:
 
 
 def density(masks: MaskArrays) -> float:
-    """Share of weights kept over all masked layers, each weighted by its size (P_m of Frankle & Carbin 2019). Biases are never counted."""
+    """Share of weights kept over all layers that have a mask here, each weighted by its size (P_m of Frankle & Carbin 2019)."""
     return sum(int(mask.sum()) for mask in masks.values()) / sum(mask.size for mask in masks.values())
+
+
+def whole_masks(weights: Weights) -> dict[str, np.ndarray]:
+    """Masks that keep every weight, of all layers."""
+    return {name: np.ones(array.shape, bool) for name, array in weights.items() if name.endswith("weight")}
 
 
 def shuffle_masks(masks: MaskArrays, seed: int) -> dict[str, np.ndarray]:

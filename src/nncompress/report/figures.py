@@ -239,7 +239,8 @@ def _limit(axes: Axes, panel: Panel, heights: list[float], fixed: list[float]) -
         fence = lower - 1.5 * (upper - lower) if upper > lower else -inf
         lowest, floor, top = min(heights + fixed), min([height for height in heights if height >= fence] + fixed), max(heights + fixed)
         floor = floor if top - lowest > 2 * (top - floor) else lowest
-        axes.set_ylim(floor - 0.15 * (top - floor) - 1e-6, top + 0.12 * (top - floor) + 1e-6)
+        height = max(top - floor, 0.01 * abs(top), 1e-6)  # of points that agree, the ticks should not show how a float is rounded
+        axes.set_ylim(floor - 0.15 * height, top + 0.12 * height)
 
 
 def _mark_below(axes: Axes, points: pd.DataFrame) -> None:

@@ -92,7 +92,7 @@ class Trained:
 def computing(runtime: Runtime) -> Iterator[None]:
     """Threads; denormal numbers taken as zero: Adam's moments of weights that rarely see a gradient (an eighth of LeNet's on MNIST, those
     of the images' margins) decay into that range, where a CPU computes several times slower (they are below 1.2e-38); and the plain check for
-    CUDA: Adam asks for it at every step, and the one that Lightning turns on looks for a library on disk each time, half a millisecond."""
+    CUDA: Adam asks for it at every step, and the one that Lightning turns on looks for a library on disk each time."""
     check = os.environ.get(CUDA_CHECK)
     os.environ[CUDA_CHECK] = "0"
     torch.set_num_threads(runtime.threads)

@@ -120,10 +120,10 @@ class Learner(pl.LightningModule):
 
     def _traced(self, batch: dict[str, Tensor], kept: dict[str, Tensor]) -> Callable[..., tuple[Tensor, tuple[Tensor, ...]]]:
         """`gradients` as the flat list of operations that it comes to, recorded once: the same numbers without the work of `vmap`,
-        `functional_call` and autograd at every step (a fifth of a step of five LeNet-300-100). So an objective may not branch on values."""
+        `functional_call` and autograd at every step. So an objective may not branch on values."""
         leaves = [leaf.detach().clone().requires_grad_() for leaf in self.constraint.leaves]
         traced = make_fx(lambda *given: self.gradients(*given))(leaves, batch, kept)
-        for node in traced.graph.nodes:  # a third of what is recorded only says anew what a tensor is already
+        for node in traced.graph.nodes:  # much of what is recorded only says anew what a tensor is already
             if node.target in _RESTATING and _shape(node) == _shape(node.args[0]):
                 node.replace_all_uses_with(node.args[0])
         traced.graph.eliminate_dead_code()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import run
-from experiments.lottery_ticket import ARMS, Config, check, rows, smaller
+from experiments.lottery_ticket import ARMS, SELECTS, Config, check, rows, smaller
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.stage import ancestors
@@ -51,10 +51,23 @@ def test_the_paper_s_scale_has_every_arm_round_and_seed() -> None:
     assert set(PAPER.arms) == set(ARMS)
 
 
-def test_leaving_out_an_arm_leaves_the_stages_of_the_others_as_they_are() -> None:
-    whole = {row.stage.key for row in rows(PAPER)}
-    part = {row.stage.key for row in rows(replace(PAPER, arms=["one_shot"], seeds=[3, 0], rounds=4))}
-    assert part < whole
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arms": ["one_shot"], "seeds": [3, 0], "rounds": 4},
+        {"seeds": [0, 2, 4]},
+        {"seeds": [4], "control_seeds": [2]},
+        {"control_seeds": [0]},
+        {"arms": ["overlap", "instability"], "instability_rounds": [14]},
+        {"rewind_steps": [500]},
+        {"last_round": {"rewinding": 4, "learning_rate_rewinding": 3, "fine_tuning": 2, "float32": 4}},
+    ],
+)
+def test_what_chooses_among_the_rows_leaves_those_chosen_as_they_are(change: dict[str, Any]) -> None:
+    whole = {row.label: row.stage.key for row in rows(PAPER)}
+    part = {row.label: row.stage.key for row in rows(replace(PAPER, **change))}
+    assert set(change) <= set(SELECTS)
+    assert part.items() < whole.items()
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,15 @@ def test_getting_a_stage_computes_what_it_stands_on(tmp_path: Path, trained: lis
     assert lab.get(last) is found
 
 
+def test_the_density_counts_layers_that_are_never_pruned(tmp_path: Path) -> None:
+    lab, rows = Lab(tiny.settings(tmp_path)), tiny.experiment(prune_fraction={"fc1": 0.5}).rows()
+    found = lab.get(next(row.stage for row in rows if row.columns["round"] == 1))
+    sizes = {name: array.size for name, array in found.weights.items() if name.endswith("weight")}
+    kept = {name: int(found.masks[name].sum()) if name in found.masks else size for name, size in sizes.items()}
+    assert set(found.masks) == {"fc1.weight"}
+    assert found.metrics["density"] == sum(kept.values()) / sum(sizes.values()) > found.metrics["density_fc1"] == 0.5
+
+
 def test_stacks_are_split_only_where_a_worker_would_stand_idle(tmp_path: Path) -> None:
     lab = Lab(tiny.settings(tmp_path, workers=2))
     made = tiny.experiment(seeds=[0, 1, 2, 3, 4], arms=["winning_ticket", "random_reinit"], rounds=1)

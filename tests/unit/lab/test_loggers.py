@@ -18,6 +18,7 @@ from nncompress.errors import UserError
 from nncompress.lab.loggers import CsvLogger, NoLogger, RunLogger, WandbLogger, build
 
 CURVE = {"step": np.arange(0, 400, 2), "validation_loss": np.linspace(1, 0, 200)}
+LINE = {"alpha": np.linspace(0, 1, 5), "test_error": np.linspace(0, 0.1, 5)}
 
 
 def tell(logger: RunLogger, folder: Path) -> None:
@@ -31,6 +32,7 @@ def tell(logger: RunLogger, folder: Path) -> None:
     logger.row({"arm": "winning_ticket", "round": 0, "seed": 1, "validation_accuracy": 0.75, "key": "b"})
     logger.row({"arm": "rewinding", "round": 1, "seed": 0, "rewind_step": 5, "validation_accuracy": 0.8})
     logger.curve("winning_ticket round=0 seed=0", CURVE)
+    logger.curve("instability round=0 seed=0", LINE)
     logger.table("accuracy", pd.DataFrame({"arm": ["winning_ticket"], "mean": [0.8]}))
     logger.figures([picture, folder / "accuracy.svg"])
     logger.finish()
@@ -101,7 +103,7 @@ def test_wandb_is_offline_where_no_key_is_configured(no_key: pytest.MonkeyPatch,
     logger._wandb.teardown()  # its own process writes the file; wait for it
     (run,) = offline_runs(tmp_path / "logs")
     content = run.read_bytes()
-    assert all(word in content for word in (b"rewinding/validation_accuracy", b"tables/accuracy", b"figures/accuracy"))
+    assert all(word in content for word in (b"rewinding/validation_accuracy", b"tables/accuracy", b"figures/accuracy", b"curve/alpha"))
     assert b"0.825" in content  # the summary: the mean of 0.9 and 0.75
 
 
