@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from experiments.born_again_networks_claims import CLAIMS, FIGURES, TABLES
-from experiments.checking import refuse_empty, refuse_repeats
-from nncompress.errors import UserError
+from experiments.checking import refuse_clashes, refuse_empty, refuse_repeats
 from nncompress.lab.row import Row
 from nncompress.lab.stages import Ensemble, Fit, InitialWeights, Logits
 from nncompress.types import STRICT, Count, Dataset, Distillation, Model, Seed, Training
@@ -41,9 +40,7 @@ def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     refuse_empty(cfg, "seeds")
     refuse_repeats(cfg, "seeds")
-    later = {seed + k * cfg.generation_offset for seed in cfg.seeds for k in range(1, cfg.generations + 1)}
-    if clash := later & set(cfg.seeds):
-        raise UserError(f"generation_offset = {cfg.generation_offset} leads from one seed to another ({min(clash)}); choose a larger one")
+    refuse_clashes(cfg.seeds, "generation_offset", cfg.generation_offset, cfg.generations)
 
 
 def smaller(cfg: Config) -> Iterator[Config]:

@@ -1,6 +1,7 @@
 """What the speech recipe claims, tabulates and draws. Imports neither pandas nor torch.
 
-Errors and accuracies are those of the test speakers after the last step; the arms of a seed start from the same weights.
+Errors and accuracies are those of the test speakers after the last step. The net that is distilled starts from weights of its own, which are
+no net's of the ensemble that teaches it.
 """
 
 from __future__ import annotations

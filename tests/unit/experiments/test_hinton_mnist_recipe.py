@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +18,7 @@ from experiments.hinton_mnist_claims import CLAIMS
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.stages import Fit, Logits
+from nncompress.models import initial_weights
 from nncompress.report.claims import judge
 
 PAPER: Config = request(run.CONF, ["experiment=hinton_mnist"]).config
@@ -83,12 +85,21 @@ def test_plain_and_distilled_differ_in_what_they_learn_from_and_nothing_else() -
     assert ensemble.distillation is not None and ensemble.distillation.hard_weight == 0
 
 
+def test_a_student_and_its_teacher_share_no_draw() -> None:
+    """Streams are named by seed and parameter: with the same seed the rows of one would be rows of the other."""
+    teacher, plain = (initial_weights(fit.model, fit.seed) for fit in (PAPER.teacher_fit(1), PAPER.plain_fit(1)))
+    same = initial_weights(PAPER.teacher, PAPER.plain_fit(1).seed)
+    ours, theirs, shared = (weights["fc1.weight"][:800].ravel() for weights in (plain, teacher, same))
+    assert abs(np.corrcoef(ours, theirs)[0, 1]) < 0.01 < 0.99 < np.corrcoef(ours, shared)[0, 1]
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         ({"arms": ["teecher"]}, "arms: there is no arm 'teecher'; did you mean 'teacher'?"),
         ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
         ({"seeds": []}, "seeds is empty: give at least one"),
+        ({"teacher_offset": 1}, "teacher_offset = 1 leads from one seed to another (1); choose a larger one"),
     ],
 )
 def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:
