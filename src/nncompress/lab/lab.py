@@ -136,10 +136,11 @@ class Lab:
         return found
 
     def cost(self, stage: Stage) -> tuple[float, float]:
-        """Training FLOPs and seconds that the stage itself took, upstream not counted."""
+        """Training FLOPs and seconds that the stage itself took, upstream not counted, whose FLOPs a stage that measures a fit repeats."""
         if stage not in self._costs:
             artifact = self.get(stage)
-            self._costs[stage] = artifact.metrics.get("train_flops", 0.0), artifact.provenance.get("seconds", 0.0)
+            flops = artifact.metrics.get("train_flops", 0.0) if isinstance(stage, Fit) else 0.0
+            self._costs[stage] = flops, artifact.provenance.get("seconds", 0.0)
         return self._costs[stage]
 
     # -- a group of stages, in this process ------------------------------------------------------------------------------------------------

@@ -110,7 +110,9 @@ def expected_shares(mask: Stage | None) -> dict[str, float]:
 
 
 def fit_of(stage: Stage) -> Fit:
-    """The fit that the stage is, or the last of those that it measures."""
+    """The fit that the stage is or that it holds as its `fit`, else the last of those that it stands on."""
+    if isinstance(own := stage if isinstance(stage, Fit) else getattr(stage, "fit", None), Fit):
+        return own
     return next(s for s in reversed(ancestors([stage])) if isinstance(s, Fit))
 
 
@@ -122,6 +124,7 @@ class Logits(Stage):
     is the geometric mean of the nets' distributions at any temperature, one of the two ensembles that Hinton et al. 2015 name (sec. 1).
     """
 
+    version: ClassVar[int] = 2
     fits: tuple[Fit, ...]
     dataset: Dataset
 
@@ -140,6 +143,7 @@ class Ensemble(Stage):
     Metrics: `test_loss` (of the mean probabilities), `test_accuracy`, the same of the validation split, `members`.
     """
 
+    version: ClassVar[int] = 2
     fits: tuple[Fit, ...]
     dataset: Dataset
 
@@ -181,6 +185,7 @@ class Utterances(Stage):
     recognised. Of a single net also the metrics and curves of its fit.
     """
 
+    version: ClassVar[int] = 2
     fits: tuple[Fit, ...]
     dataset: Dataset
 
@@ -208,6 +213,7 @@ class GradientLimit(Stage):
     Curves: `temperature`, `gradient_distance` (norm of the difference over that of the limit), `gradient_cosine`.
     """
 
+    version: ClassVar[int] = 2
     fit: Fit
     teacher: Logits
     temperatures: tuple[float, ...]
@@ -235,6 +241,7 @@ class BiasShift(Stage):
     `test_error`, `class_error` (shares).
     """
 
+    version: ClassVar[int] = 2
     fit: Fit
     classes: tuple[int, ...]
     whole: Dataset
@@ -336,6 +343,7 @@ class Consultation(Stage):
     measure them `specialist_train_loss`, `specialist_test_loss`.
     """
 
+    version: ClassVar[int] = 2
     generalist: Fit
     specialists: tuple[Fit, ...]
     classes: SpecialClasses

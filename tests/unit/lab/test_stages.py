@@ -17,7 +17,7 @@ from nncompress.lab.experiment import preflight
 from nncompress.lab.lab import Lab
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact
-from nncompress.lab.stages import Ensemble, Fit, InitialWeights, Logits, Utterances, pack
+from nncompress.lab.stages import Ensemble, Fit, GradientLimit, InitialWeights, Logits, Utterances, fit_of, pack
 from nncompress.models import initial_weights
 from nncompress.train import fit as fit_module
 from nncompress.train.fit import Runtime
@@ -85,6 +85,12 @@ def test_nets_that_are_wrong_on_different_recordings_are_right_together(lab: Any
     assert (together.metrics["test_utterance_error"], together.metrics["members"]) == (1 / 20, 3)  # two of three take recording 1 wrong
     frames = {name: value for name, value in together.metrics.items() if not name.endswith("utterance_error")}
     assert frames == Ensemble(fits, TONES).compute(given, lab).metrics and "test_accuracy" in frames
+
+
+def test_the_steps_of_a_row_are_of_the_fit_that_it_measures_and_not_of_its_teacher() -> None:
+    teacher, fit = (fit_on(Dataset("digits", validation=200), (64, 20, 10), seed) for seed in (0, 1))
+    assert fit_of(GradientLimit(fit, Logits((teacher,), fit.dataset), (1.0,))) == fit
+    assert fit_of(Logits((teacher, fit), fit.dataset)) == fit
 
 
 def test_utterances_of_a_data_set_without_recordings_are_refused_before_training(tmp_path: Path) -> None:
