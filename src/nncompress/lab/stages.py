@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -203,6 +204,50 @@ class Utterances(Stage):
             return Artifact({}, metrics)
         alone = given[self.fits[0]]
         return Artifact(pack("curve", alone.curves), metrics | alone.metrics)
+
+
+@dataclass(frozen=True, eq=False)
+class Imitation(Stage):
+    """How well a student matches its teacher: `fit`, whose `teacher` is `Logits`, on the images of its data set as they are.
+
+    Metrics, of the training and the test split and, if there is one, the validation split: `<split>_logit_distance`, the root mean square
+    difference of centred logits; `<split>_divergence`, the mean KL(teacher || student) at the temperature of the distillation, in nats;
+    `<split>_same_answers`, the share of examples with the same answer. Also the metrics and curves of the fit.
+    """
+
+    fit: Fit
+
+    @cached_property
+    def upstream(self) -> tuple[Stage, ...]:
+        """Beside the student its teacher's nets, which answer to the images that no student is trained on."""
+        return self.fit, self.teacher, *self.teacher.fits
+
+    @property
+    def teacher(self) -> Logits:
+        assert isinstance(self.fit.teacher, Logits), "a student of stored logits has a match to measure"
+        return self.fit.teacher
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.data import splits
+        from nncompress.distill.agreement import divergence, logit_distance, same_answers
+        from nncompress.train.fit import logits
+
+        def answers(fit: Fit, split: Split) -> np.ndarray:
+            return logits(fit.model, fit.dataset, fit.training, given[fit].weights, lab.runtime, split, self.fit.dataset)
+
+        temperature = self.fit.distillation.temperature if self.fit.distillation is not None else 1.0
+        data, measured = splits(self.fit.dataset, lab.runtime.data_dir), given[self.fit]
+        metrics: dict[str, float] = {}
+        names: tuple[Split, ...] = ("train", "validation", "test")
+        for split in names:
+            if len(getattr(data, f"{split}_y")):
+                stored = given[self.teacher].arrays["logits"] if split == "train" else None
+                theirs = stored if stored is not None else np.stack([answers(fit, split) for fit in self.teacher.fits]).mean(0)
+                ours = answers(self.fit, split)
+                metrics[f"{split}_logit_distance"] = logit_distance(ours, theirs)
+                metrics[f"{split}_divergence"] = divergence(ours, theirs, temperature)
+                metrics[f"{split}_same_answers"] = same_answers(ours, theirs)
+        return Artifact(pack("curve", measured.curves), metrics | measured.metrics)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,12 +16,12 @@ from nncompress.errors import UserError
 from nncompress.lab.experiment import preflight
 from nncompress.lab.lab import Lab
 from nncompress.lab.row import Row
-from nncompress.lab.stage import Artifact
-from nncompress.lab.stages import Ensemble, Fit, GradientLimit, InitialWeights, Logits, Utterances, fit_of, pack
+from nncompress.lab.stage import Artifact, Stage
+from nncompress.lab.stages import Ensemble, Fit, GradientLimit, Imitation, InitialWeights, Logits, Utterances, fit_of, pack
 from nncompress.models import initial_weights
 from nncompress.train import fit as fit_module
 from nncompress.train.fit import Runtime
-from nncompress.types import Dataset, Model, Training
+from nncompress.types import Dataset, Distillation, Model, Training
 from tests.unit.lab import tiny
 
 TRAINING = Training(steps=4, batch_size=20, learning_rate=0.01)
@@ -85,6 +85,30 @@ def test_nets_that_are_wrong_on_different_recordings_are_right_together(lab: Any
     assert (together.metrics["test_utterance_error"], together.metrics["members"]) == (1 / 20, 3)  # two of three take recording 1 wrong
     frames = {name: value for name, value in together.metrics.items() if not name.endswith("utterance_error")}
     assert frames == Ensemble(fits, TONES).compute(given, lab).metrics and "test_accuracy" in frames
+
+
+@pytest.mark.parametrize("validation", [200, 0])
+def test_a_student_is_measured_against_its_teachers_on_every_split_that_there_is(lab: Any, validation: int) -> None:
+    """The weights of a teacher imitate it perfectly; those of another net, and the mean of two teachers, do not."""
+    dataset = Dataset("digits", validation=validation)
+    first, second = (fit_on(dataset, (64, 20, 10), seed) for seed in (1, 2))
+    found = {}
+    for teachers in ((first,), (first, second)):
+        taught = Logits(teachers, dataset)
+        student = replace(fit_on(dataset, (64, 20, 10), 0), distillation=Distillation(temperature=4), teacher=taught)
+        given: dict[Stage, Artifact] = {**untrained(first, second), taught: taught.compute(untrained(*teachers), lab)}
+        of_first = {f"weights/{name}": array for name, array in given[first].weights.items()}
+        given[student] = Artifact({**of_first, "curve/step": np.array([4])}, {"test_accuracy": 0.25})
+        stage = Imitation(student)
+        assert {student, taught, *teachers} == set(stage.upstream) and fit_of(stage) == student
+        measured = stage.compute(given, lab)
+        assert measured.metrics.pop("test_accuracy") == 0.25 and measured.curves["step"].tolist() == [4]
+        found[len(teachers)] = measured.metrics
+    splits_there = {"train", "test"} | ({"validation"} if validation else set())
+    for metrics in found.values():
+        assert set(metrics) == {f"{split}_{name}" for split in splits_there for name in ("logit_distance", "divergence", "same_answers")}
+    assert all(value == pytest.approx(float("same" in name), abs=1e-12) for name, value in found[1].items())
+    assert all(value < 1 if "same" in name else value > 1e-4 for name, value in found[2].items())
 
 
 def test_the_steps_of_a_row_are_of_the_fit_that_it_measures_and_not_of_its_teacher() -> None:
