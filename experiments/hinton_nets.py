@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 from experiments.checking import refuse_clashes, refuse_empty, refuse_repeats
 from nncompress.lab.stages import Fit, InitialWeights
@@ -27,6 +28,10 @@ class Plain:
         """Raises: UserError if there is none, or one twice."""
         refuse_empty(self, "seeds")
         refuse_repeats(self, "seeds")
+
+    def shorter(self, *trainings: str) -> Self:
+        """The same with three quarters of the steps of the trainings that are named."""
+        return replace(self, **{name: replace(t, steps=t.steps * 3 // 4) for name in trainings for t in (getattr(self, name),)})
 
 
 @dataclass(frozen=True)

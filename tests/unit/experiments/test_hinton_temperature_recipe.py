@@ -14,7 +14,7 @@ from experiments.hinton_temperature import Config, check, rows
 from experiments.hinton_temperature_claims import CLAIMS
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
-from nncompress.lab.stages import Fit
+from nncompress.lab.stages import Fit, fit_of
 from nncompress.report.claims import judge
 
 PAPER: Config = request(run.CONF, ["experiment=hinton_temperature"]).config
@@ -55,7 +55,7 @@ def test_the_grid_is_whole_and_students_of_a_seed_share_their_teacher() -> None:
 
 def test_the_student_of_the_main_table_is_in_the_grid() -> None:
     mnist = request(run.CONF, ["experiment=hinton_mnist"])
-    theirs = {row.stage.key for row in mnist.recipe.rows(mnist.config) if row.columns["arm"] in ("plain", "distilled")}
+    theirs = {fit_of(row.stage).key for row in mnist.recipe.rows(mnist.config) if row.columns["arm"] in ("plain", "distilled")}
     assert theirs <= {row.stage.key for row in rows(PAPER)}
 
 
