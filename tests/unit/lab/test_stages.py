@@ -17,7 +17,7 @@ from nncompress.lab.experiment import preflight
 from nncompress.lab.lab import Lab
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage
-from nncompress.lab.stages import Ensemble, Fit, GradientLimit, Imitation, InitialWeights, Logits, Utterances, fit_of, pack
+from nncompress.lab.stages import BiasShift, Ensemble, Fit, GradientLimit, Imitation, InitialWeights, Logits, Utterances, fit_of, pack
 from nncompress.models import initial_weights
 from nncompress.train import fit as fit_module
 from nncompress.train.fit import Runtime
@@ -115,6 +115,19 @@ def test_the_steps_of_a_row_are_of_the_fit_that_it_measures_and_not_of_its_teach
     teacher, fit = (fit_on(Dataset("digits", validation=200), (64, 20, 10), seed) for seed in (0, 1))
     assert fit_of(GradientLimit(fit, Logits((teacher,), fit.dataset), (1.0,))) == fit
     assert fit_of(Logits((teacher, fit), fit.dataset)) == fit
+
+
+@pytest.mark.parametrize(
+    ("classes", "line"),
+    [
+        ((3, 12), r"^shifted = \[3, 12\]: digits has no class 12, only 0 to 9$"),
+        (tuple(range(10)), r"^shifted = .*: a shift of all classes changes no answer; leave at least one of them out$"),
+    ],
+)
+def test_a_shift_of_classes_that_cannot_be_is_refused_before_training(classes: tuple[int, ...], line: str, tmp_path: Path) -> None:
+    fit = fit_on(Dataset("digits", validation=200), (64, 20, 10))
+    with pytest.raises(UserError, match=line):
+        preflight([Row(BiasShift(fit, classes, fit.dataset), {"arm": "odd", "seed": 0})], Lab(tiny.settings(tmp_path)))
 
 
 def test_utterances_of_a_data_set_without_recordings_are_refused_before_training(tmp_path: Path) -> None:
