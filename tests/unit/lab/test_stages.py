@@ -111,6 +111,14 @@ def test_a_student_is_measured_against_its_teachers_on_every_split_that_there_is
     assert all(value < 1 if "same" in name else value > 1e-4 for name, value in found[2].items())
 
 
+def test_the_operations_of_a_fit_are_not_counted_again_where_a_stage_repeats_its_metrics(tmp_path: Path) -> None:
+    fit = fit_on(TONES, (1040, 20, 30))
+    lab, measured = Lab(tiny.settings(tmp_path)), Utterances((fit,), TONES)
+    for stage in (fit, measured):
+        lab._remember(stage, Artifact({}, {"train_flops": 5.0}, {"seconds": 2.0}))
+    assert (lab.cost(fit), lab.cost(measured)) == ((5.0, 2.0), (0.0, 2.0))
+
+
 def test_the_steps_of_a_row_are_of_the_fit_that_it_measures_and_not_of_its_teacher() -> None:
     teacher, fit = (fit_on(Dataset("digits", validation=200), (64, 20, 10), seed) for seed in (0, 1))
     assert fit_of(GradientLimit(fit, Logits((teacher,), fit.dataset), (1.0,))) == fit
