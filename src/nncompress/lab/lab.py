@@ -246,7 +246,8 @@ class Lab:
 
     def run(self, rows: Sequence[Row], on_rows: Callable[[list[Row]], None]) -> None:
         """Compute what is missing for the rows. `on_rows` gets rows as their stages are there, those already stored first."""
-        self.labels = {row.stage.key: row.label for row in reversed(rows)}
+        measured = {fit.key: row.label for row in reversed(rows) if isinstance(fit := getattr(row.stage, "fit", None), Fit)}
+        self.labels = measured | {row.stage.key: row.label for row in reversed(rows)}
         missing = agreed(self.missing([row.stage for row in rows]))
         waiting = set(missing)
         needs = {stage: [s for s in ancestors([stage])[:-1] if s in waiting] for stage in missing}

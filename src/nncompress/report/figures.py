@@ -113,11 +113,10 @@ def _draw_dots(dots: Dots, records: pd.DataFrame) -> Figure | None:
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(dots.label)
         figure.text(0.1 / width, 1 - 0.1 / height, dots.title, va="top", fontsize=11, fontweight="bold")
-        marks = " Lines across: the paper's." if there & dots.published.keys() else ""
-        caption = (
-            f"{_what(records)} Dots: seeds; with bars: mean ± one standard deviation of {_seeds(by_seed.groupby(level=0).count().to_list())}."
-        )
-        figure.text(0.1 / width, 1 - 0.34 / height, caption + marks, va="top", fontsize=8, color="#555555")
+        counts = by_seed.groupby(level=0).count().to_list()
+        marks = "; lines: the paper" if there & dots.published.keys() else ""
+        caption = f"{_what(records)} Dots: seeds; bars: ± one standard deviation, {_seeds(counts)}{marks}."
+        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
     return figure
 
 

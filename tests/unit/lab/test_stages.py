@@ -111,6 +111,15 @@ def test_a_student_is_measured_against_its_teachers_on_every_split_that_there_is
     assert all(value < 1 if "same" in name else value > 1e-4 for name, value in found[2].items())
 
 
+def test_a_fit_that_a_row_measures_is_called_as_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a fit that diverges would be named by its key."""
+    fit, lab = fit_on(Dataset("digits", validation=200), (64, 20, 10)), Lab(tiny.settings(tmp_path))
+    monkeypatch.setattr(lab, "missing", lambda _: [])
+    measured = BiasShift(fit, (3,), fit.dataset)
+    lab.run([Row(measured, {"arm": "without_3", "seed": 0})], lambda _: None)
+    assert {lab.labels[stage.key] for stage in (fit, measured)} == {"without_3 seed=0"}
+
+
 def test_the_operations_of_a_fit_are_not_counted_again_where_a_stage_repeats_its_metrics(tmp_path: Path) -> None:
     fit = fit_on(TONES, (1040, 20, 30))
     lab, measured = Lab(tiny.settings(tmp_path)), Utterances((fit,), TONES)

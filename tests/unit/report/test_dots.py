@@ -29,7 +29,7 @@ def test_each_arm_has_its_seeds_their_mean_and_what_was_published() -> None:
     assert bar[:, 0].tolist() == pytest.approx([62 - 8**0.5, 62 + 8**0.5])
     marks = [line.get_segments()[0][0, 0] for line in axes.collections if line.get_linewidth()[0] == 1.8]
     assert marks == [67]  # nothing of the arm that is not recorded
-    assert "1–2 seeds" in figure.texts[1].get_text() and "the paper's" in figure.texts[1].get_text()
+    assert figure.texts[1].get_text().endswith("Dots: seeds; bars: ± one standard deviation, 1–2 seeds; lines: the paper.")
 
 
 def test_nothing_recorded_is_no_figure() -> None:
