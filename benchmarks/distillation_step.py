@@ -51,11 +51,11 @@ def main() -> None:
     rounds, block = given.rounds or (2 if given.quick else 9), 4 if given.quick else 20
     blocks = given.blocks or (1 if given.quick else 4)
     splits = prepare(given.data)
-    taken: dict[tuple[int, bool], list[float]] = {(count, distilled): [] for count in STACKS for distilled in (False, True)}
+    taken: dict[tuple[int, bool], list[float]] = {(count, taught): [] for count in STACKS for taught in (False, True)}
     for round_ in range(rounds):
         for count in STACKS:
-            for distilled in (False, True) if round_ % 2 else (True, False):  # each begins as often
-                taken[count, distilled].append(seconds(count, distilled, block, blocks, given.data))
+            for taught in (False, True) if round_ % 2 else (True, False):  # each begins as often
+                taken[count, taught].append(seconds(count, taught, block, blocks, given.data))
         measuring.progress(f"round {round_ + 1} of {rounds}")
 
     table = Table({"students": "", "plain step, ms": ".2f", "distillation step, ms": ".2f", "distillation / plain": ".3f"})

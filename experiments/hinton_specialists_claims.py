@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from nncompress.report.declare import Claim, Lines, Panel, Published, Table
+from nncompress.report.declare import Claim, Lines, Panel, Published, Table, Unit
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -139,6 +139,9 @@ def of_one_specialist(records: DataFrame) -> DataFrame:
     )
 
 
+PUBLISHED: dict[str, Unit] = {"test_accuracy": "%", "conditional_accuracy": "%", "relative_gain": "%", "conditional_gain": "pp"}
+PUBLISHED |= {f"covered_{k}_relative_change": "%" for k in range(11)}
+"""What the table beside the paper's shows."""
 OF_JFT = "Hinton et al. 2015, of JFT:"
 CLAIMS = (
     Claim(
@@ -196,10 +199,8 @@ TABLES = (
         order=ORDER, derive=of_one_specialist,
     ),
     Published(
-        "paper", "The paper's numbers beside ours",
-        {"test_accuracy": "%", "conditional_accuracy": "%", "relative_gain": "%", "conditional_gain": "pp"}
-        | {f"covered_{k}_relative_change": "%" for k in range(11)},
-        derive=beside_jft, note="The paper's are of JFT, 100 million images of 15,000 classes; its 10 stands for 10 specialists or more.",
+        "paper", "The paper's numbers beside ours", PUBLISHED, derive=beside_jft,
+        note="The paper's are of JFT, 100 million images of 15,000 classes; its 10 stands for 10 specialists or more.",
     ),
 )  # fmt: skip
 FIGURES = (
