@@ -64,7 +64,7 @@ def lost_after_early_stop(records: DataFrame) -> Series:
     return by_seed(records, SOFT, "early_stop_validation_accuracy") - by_seed(records, SOFT, "validation_accuracy")
 
 
-OF_SPEECH = "Hinton et al. 2015, of voice search:"
+OF_SPEECH = "Hinton et al. 2015, of speech:"
 CLAIMS = (
     Claim(
         "little_data_cost", f"{OF_SPEECH} with 3 % of the data labels alone, stopped early, make at least 1.175 times the errors that they "

@@ -39,7 +39,7 @@ def words_lost(records: DataFrame) -> Series:
     return by_seed(records, "distilled", WORDS) - by_seed(records, "ensemble", WORDS)
 
 
-OF_SPEECH = "Hinton et al. 2015, of voice search:"
+OF_SPEECH = "Hinton et al. 2015, of speech:"
 CLAIMS = (
     Claim(
         "ensemble_better", f"{OF_SPEECH} ten nets together are right on more frames than one.",

@@ -146,3 +146,8 @@ def test_soft_targets_alone_are_the_default_of_both() -> None:
     assert {name: cfg.distillation for name, cfg in EXPERIMENTS.items()} == {
         "mnist": Distillation(temperature=20), "speech": Distillation(temperature=2),
     }  # fmt: skip
+
+
+def test_the_papers_claims_say_what_they_are_of_and_are_only_tried_here() -> None:
+    theirs = [claim for claim in CLAIMS if claim.kind != "ours"]
+    assert theirs and all(c.kind == "transferred" and c.statement.startswith("Hinton et al. 2015, of speech: ") for c in theirs)

@@ -194,3 +194,8 @@ def test_the_papers_numbers_stand_beside_ours_whatever_our_net_is_called() -> No
     shares = [cells.loc[("specialists", f"covered_{k}_relative_change"), "paper"] for k in range(4)]
     assert shares == [0, 0.034, 0.074, 0.088]
     assert beside_jft(found[found["arm"] == "generalist"]).empty
+
+
+def test_the_papers_claims_say_what_they_are_of_and_are_only_tried_here() -> None:
+    theirs = [claim for claim in CLAIMS if claim.kind != "ours"]
+    assert theirs and all(c.kind == "transferred" and c.statement.startswith("Hinton et al. 2015, of JFT: ") for c in theirs)

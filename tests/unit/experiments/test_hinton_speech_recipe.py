@@ -115,3 +115,8 @@ def test_ever_smaller_experiments_keep_the_three_arms_of_the_table_and_three_see
         stages = ancestors([row.stage for row in rows(config)])
         costs.append(sum(stage.steps for stage in stages if isinstance(stage, Fit)))
     assert costs == sorted(costs, reverse=True) and costs[-1] < costs[0] / 10
+
+
+def test_the_papers_claims_say_what_they_are_of_and_are_only_tried_here() -> None:
+    theirs = [claim for claim in CLAIMS if claim.kind != "ours"]
+    assert theirs and all(c.kind == "transferred" and c.statement.startswith("Hinton et al. 2015, of speech: ") for c in theirs)
