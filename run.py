@@ -105,7 +105,10 @@ def job(_: Any) -> float | None:
 
 
 def execute(asked: Any, sweep: str | None) -> float | None:
-    """Run what is asked for. `sweep`: the sweep that it is part of. Returns the mean of what the experiment names under `optimized`."""
+    """Run what is asked for. `sweep`: the sweep that it is part of.
+
+    Returns: the mean of what the experiment names under `optimized`, None where the records hold nothing of it, for want of a validation split.
+    """
     from nncompress.errors import UserError
     from nncompress.lab import experiment as experiments
     from nncompress.lab.loggers import build
@@ -141,10 +144,10 @@ def execute(asked: Any, sweep: str | None) -> float | None:
         records = experiments.run(made, asked.settings, logger)
     finally:
         logger.finish()
-    if asked.optimized is None:
+    if asked.optimized is None or asked.optimized["metric"] not in records:
         return None
-    chosen = records.loc[records["arm"] == asked.optimized["arm"], asked.optimized["metric"]]
-    return float(chosen.mean())
+    chosen = records.loc[records["arm"] == asked.optimized["arm"], asked.optimized["metric"]].dropna()
+    return float(chosen.mean()) if len(chosen) else None
 
 
 def report(arguments: list[str]) -> None:

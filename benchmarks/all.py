@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other: about 20 minutes on two cores. `make benchmarks` calls this."""
+"""Every benchmark, one after the other: about 25 minutes on two cores. `make benchmarks` calls this."""
 
 from __future__ import annotations
 

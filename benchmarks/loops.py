@@ -146,17 +146,21 @@ def ours(masks: Sequence[MaskArrays], blocks: int, data_dir: Path, device: str =
     evaluation. The warm-up holds what is done once a fit: tracing the step."""
     prepare(data_dir)
     config = paper()
-    block = config.training.evaluate_every
-    task = training.Task(config.model, config.dataset, config.training, 0, block * (warm_up + blocks))
+    task = training.Task(config.model, config.dataset, config.training, 0, config.training.evaluate_every * (warm_up + blocks))
+    return timed_fit(task, _replicates(masks), data_dir, device, warm_up)
+
+
+def timed_fit(task: training.Task, replicates: Sequence[training.Replicate], data_dir: Path, device: str = "cpu", warm_up: int = 1) -> Timing:
+    """The steps of a task on stacked replicates, by the learner under the Trainer, timed after `warm_up` blocks up to an evaluation."""
     runtime = training.Runtime(data_dir, device)
-    made = training.learner(task, _replicates(masks), runtime)
+    made = training.learner(task, replicates, runtime)
     made.to(device)
     evaluations, insides, stamps = timed(made, "evaluate"), timed(made, "training_step"), Stamps()
     began = time.monotonic()
     with training.computing(runtime):
         training.trainer(runtime, [Clock(), stamps]).fit(made)
     wall = time.monotonic() - began
-    return Timing(stamps.times[warm_up - 1 :], block, sum(evaluations[warm_up:]), wall, sum(insides))
+    return Timing(stamps.times[warm_up - 1 :], task.training.evaluate_every, sum(evaluations[warm_up:]), wall, sum(insides))
 
 
 def whole_fit(masks: Sequence[MaskArrays], blocks: int, data_dir: Path, device: str = "cpu") -> Timing:

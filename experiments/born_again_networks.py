@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from experiments.born_again_networks_claims import CLAIMS, FIGURES, TABLES
-from experiments.checking import refuse_empty, refuse_repeats
-from nncompress.errors import UserError
+from experiments.checking import refuse_clashes, refuse_empty, refuse_repeats
 from nncompress.lab.row import Row
 from nncompress.lab.stages import Ensemble, Fit, InitialWeights, Logits
-from nncompress.types import STRICT, Count, Dataset, Distillation, Model, Seed, Training
+from nncompress.types import STRICT, Count, Dataset, Distillation, Model, Positive, Seed, Training
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
-SELECTS = ("generations", "seeds")
-IDENTITY = ("generation",)
+SELECTS = ("generations", "temperatures", "seeds")
+IDENTITY = ("generation", "temperature")
 
 
 @dataclass(frozen=True)
 class Config:
     """`generations`: students after the first net, each taught by the one before. `generation_offset`: added to the seed for each generation,
-    so that it starts from other weights and sees its batches in another order."""
+    so that it starts from other weights and sees its batches in another order. `temperatures`: others than `distillation`'s, at which the first
+    net teaches its first student too."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -34,16 +34,15 @@ class Config:
     distillation: Distillation
     generations: Count
     generation_offset: Count
+    temperatures: list[Positive]
     seeds: list[Seed]
 
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     refuse_empty(cfg, "seeds")
-    refuse_repeats(cfg, "seeds")
-    later = {seed + k * cfg.generation_offset for seed in cfg.seeds for k in range(1, cfg.generations + 1)}
-    if clash := later & set(cfg.seeds):
-        raise UserError(f"generation_offset = {cfg.generation_offset} leads from one seed to another ({min(clash)}); choose a larger one")
+    refuse_repeats(cfg, "seeds", "temperatures")
+    refuse_clashes(cfg.seeds, "generation_offset", cfg.generation_offset, cfg.generations)
 
 
 def smaller(cfg: Config) -> Iterator[Config]:
@@ -58,7 +57,7 @@ def smaller(cfg: Config) -> Iterator[Config]:
 
 
 def rows(cfg: Config) -> Iterator[Row]:
-    """Every generation of every seed, and the first k born-again generations together."""
+    """Every generation of every seed, the first one also at other temperatures, and the first k born-again generations together."""
     for seed in cfg.seeds:
         first = Fit(cfg.model, cfg.dataset, cfg.training, InitialWeights(cfg.model, seed), seed)
         yield Row(first, {"arm": "single", "generation": 0, "seed": seed})
@@ -71,5 +70,8 @@ def rows(cfg: Config) -> Iterator[Row]:
             )  # fmt: skip
             born.append(taught)
             yield Row(taught, {"arm": "single", "generation": generation, "seed": seed})
+            for temperature in cfg.temperatures if generation == 1 else []:
+                other_way = replace(taught, distillation=replace(cfg.distillation, temperature=temperature))
+                yield Row(other_way, {"arm": "temperature", "generation": generation, "temperature": temperature, "seed": seed})
             if generation > 1:
                 yield Row(Ensemble(tuple(born[1:]), cfg.dataset), {"arm": "ensemble", "generation": generation, "seed": seed})

@@ -47,13 +47,17 @@ CLAIMS = (
     ),
 )  # fmt: skip
 TABLES = (
-    Table("error", "Test error, %, by generation (0: the first net)", "test_error", columns="generation", order=ORDER, derive=with_error),
-    Table("loss", "Test loss, by generation", "test_loss", unit="", columns="generation", order=ORDER),
-)
+    Table(
+        "error", "Test error, %, by generation (0: the first net)", "test_error", columns="generation", order=ORDER, where={"arm": ORDER},
+        derive=with_error,
+    ),
+    Table("temperature", "Test error of the first born-again net, %, by temperature", "test_error", columns="temperature", derive=with_error),
+    Table("loss", "Test loss, by generation", "test_loss", unit="", columns="generation", order=ORDER, where={"arm": ORDER}),
+)  # fmt: skip
 FIGURES = (
     Lines(
         "generations", "Born-again generations, alone and together",
         (Panel("test_error", "test error, %", "%", zoom=True), Panel("test_loss", "test loss")),
-        x="generation", x_label="generation", order=ORDER, derive=with_error,
+        x="generation", x_label="generation", order=ORDER, where={"arm": ORDER}, derive=with_error,
     ),
 )  # fmt: skip

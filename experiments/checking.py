@@ -28,3 +28,10 @@ def refuse_empty(cfg: Any, *keys: str) -> None:
     for key in keys:
         if not getattr(cfg, key):
             raise UserError(f"{key} is empty: give at least one")
+
+
+def refuse_clashes(seeds: Collection[int], key: str, offset: int, times: int = 1) -> None:
+    """An offset, given under `key`, that leads from one of the seeds to another when it is added up to so many times."""
+    later = {seed + k * offset for seed in seeds for k in range(1, times + 1)}
+    if clash := later & set(seeds):
+        raise UserError(f"{key} = {offset} leads from one seed to another ({min(clash)}); choose a larger one")

@@ -16,7 +16,7 @@ from nncompress.lab.row import Row
 from nncompress.lab.stages import BiasShift, Logits
 from nncompress.types import STRICT, Distillation
 
-__all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows"]
+__all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds",)
 ALONG = ("shift",)
@@ -47,6 +47,15 @@ def check(cfg: Config) -> None:
             if not values or len(set(values)) < len(values) or min(values) < 0:
                 raise UserError(f"transfer_sets.{name}.{key} = {list(values)}: name at least one class, each once")
     cfg.check_seeds()
+
+
+def smaller(cfg: Config) -> Iterator[Config]:
+    """`cfg` and ever cheaper parts of it: fewer seeds; fewer steps last, since only they train other nets."""
+    yield cfg
+    while len(cfg.seeds) > 3:
+        yield (cfg := replace(cfg, seeds=cfg.seeds[:-1]))
+    while cfg.training.steps > 500:
+        yield (cfg := cfg.shorter("training", "teacher_training"))
 
 
 def rows(cfg: Config) -> Iterator[Row]:

@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from nncompress.report.declare import Claim, Published, Table
+from nncompress.report.declare import Claim, Dots, Published, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 TEST_IMAGES = {"mnist": 10_000, "digits": 500}
-ARM_ORDER = ("teacher", "plain", "distilled", "distilled_without_labels", "distilled_from_ensemble")
+DISTILLED = ("distilled", "distilled_without_labels", "distilled_from_ensemble")
+ARM_ORDER = ("teacher", "plain", *DISTILLED, "teacher_short")
+INGREDIENTS = {"jitter": "jitter of the images", "dropout": "dropout", "max_norm": "the bound on the norms of its weights"}
+PUBLISHED = {"teacher": 67.0, "plain": 146.0, "distilled": 74.0}
+MATCHES = {"logit_distance": "distance of logits", "divergence": "divergence, nats", "same_answers": "share of same answers"}
 
 
 def with_errors(records: DataFrame) -> DataFrame:
@@ -45,6 +49,20 @@ def gap_closed(records: DataFrame) -> Series:
     return (plain - errors(records, "distilled")) / (plain - errors(records, "teacher"))
 
 
+def by_match(records: DataFrame) -> DataFrame:
+    """One row per distilled arm, seed and `measure` on a split, its `value`: how well the student matches its teacher."""
+    from pandas import concat
+
+    students = records[records["arm"].isin(DISTILLED)]
+    found = [
+        students.assign(measure=f"{words}, {split}", value=students[f"{split}_{name}"])
+        for name, words in MATCHES.items()
+        for split in ("train", "validation", "test")
+        if f"{split}_{name}" in students
+    ]
+    return concat(found, ignore_index=True) if found else students
+
+
 CLAIMS = (
     Claim("teacher_errors", "The teacher makes 55 to 79 errors.", 67, of("teacher"), low=55, high=79),
     Claim("plain_errors", "The plain net makes 126 to 166 errors.", 146, of("plain"), low=126, high=166),
@@ -61,8 +79,38 @@ CLAIMS = (
         "A distilled net without augmentation of its own makes fewer than 70 errors.",
         None, of("distilled"), high=70, kind="ours",
     ),
+    Claim(
+        "labels_not_needed", "A student that sees no labels makes within 15 errors of what the distilled net makes.",
+        None, fewer("distilled", "distilled_without_labels"), low=-15, high=15, kind="ours",
+    ),
+    Claim(
+        "one_teacher_is_enough", "A student of an ensemble, without labels, makes within 15 errors of what the distilled net makes.",
+        None, fewer("distilled", "distilled_from_ensemble"), low=-15, high=15, kind="ours",
+    ),
+    *(
+        Claim(
+            f"teacher_needs_{name}", f"A teacher without {words} makes more errors than a whole one that is trained as long.",
+            None, fewer("teacher_short", f"teacher_without_{name}"), low=0, kind="ours",
+        )
+        for name, words in INGREDIENTS.items()
+    ),
 )  # fmt: skip
 TABLES = (
     Table("errors", "Test errors", "test_errors", unit="", columns="dataset", order=ARM_ORDER, derive=with_errors),
+    Table(
+        "match",
+        "How well students match their teachers: logits less their mean, distributions at the temperature of the distillation",
+        "value",
+        unit="",
+        columns="measure",
+        order=DISTILLED,
+        derive=by_match,
+    ),
     Published("paper", "The paper's numbers beside ours", {"test_errors": ""}, derive=with_errors),
 )
+FIGURES = (
+    Dots(
+        "errors", "Test errors by arm", "test_errors", "test errors",
+        order=(*ARM_ORDER, *(f"teacher_without_{name}" for name in INGREDIENTS)), published=PUBLISHED, derive=with_errors,
+    ),
+)  # fmt: skip

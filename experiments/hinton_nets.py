@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
-from experiments.checking import refuse_empty, refuse_repeats
+from experiments.checking import refuse_clashes, refuse_empty, refuse_repeats
 from nncompress.lab.stages import Fit, InitialWeights
-from nncompress.types import STRICT, Augmentation, Dataset, Model, Seed, Training
+from nncompress.types import STRICT, Augmentation, Count, Dataset, Model, Seed, Training
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,27 @@ class Plain:
         refuse_empty(self, "seeds")
         refuse_repeats(self, "seeds")
 
+    def shorter(self, *trainings: str) -> Self:
+        """The same with three quarters of the steps of the trainings that are named."""
+        return replace(self, **{name: replace(t, steps=t.steps * 3 // 4) for name in trainings for t in (getattr(self, name),)})
+
 
 @dataclass(frozen=True)
 class Nets(Plain):
-    """With a teacher, of section 3 (conf/hinton/nets.yaml). `dataset`: what the students see; the teacher sees it under `jitter`."""
+    """With a teacher, of section 3 (conf/hinton/nets.yaml). `dataset`: what the students see; the teacher sees it under `jitter`.
+    `teacher_offset`: added to the seed of a student for its teacher, so that the two start from independent weights."""
 
     jitter: Augmentation
     teacher: Model
     teacher_training: Training
+    teacher_offset: Count
 
     def teacher_fit(self, seed: int) -> Fit:
-        """The teacher of a seed: large, regularised, on jittered images."""
-        jittered = replace(self.dataset, augmentation=self.jitter)
-        return Fit(self.teacher, jittered, self.teacher_training, InitialWeights(self.teacher, seed), seed)
+        """The teacher of a student's seed: large, regularised, on jittered images, with weights and batches of its own."""
+        jittered, own = replace(self.dataset, augmentation=self.jitter), seed + self.teacher_offset
+        return Fit(self.teacher, jittered, self.teacher_training, InitialWeights(self.teacher, own), own)
+
+    def check_seeds(self) -> None:
+        """Raises: UserError if there is none, or one twice, or the teacher of one has the seed of another."""
+        super().check_seeds()
+        refuse_clashes(self.seeds, "teacher_offset", self.teacher_offset)

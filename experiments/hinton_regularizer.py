@@ -13,11 +13,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from experiments.checking import refuse_clashes
 from experiments.hinton_nets import Plain
 from experiments.hinton_regularizer_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row
-from nncompress.lab.stages import Fit, Logits
+from nncompress.lab.stages import Fit, InitialWeights, Logits
 from nncompress.types import STRICT, Count, Distillation
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
@@ -40,9 +41,11 @@ class Few:
 
 @dataclass(frozen=True)
 class Config(Plain):
-    """`dataset`, `training`: of the net that learns the labels of all data; `few`: where the others differ."""
+    """`dataset`, `training`: of the net that learns the labels of all data; `few`: where the others differ. `few_offset`: added to the seed for
+    the others, so that they do not start from the weights of the net that teaches one of them."""
 
     few: Few
+    few_offset: Count
     distillation: Distillation
 
     def few_fit(self, seed: int) -> Fit:
@@ -50,12 +53,14 @@ class Config(Plain):
         few = self.few
         seen = replace(self.dataset, train_examples=few.examples, train_recordings=few.recordings, validation=few.validation)
         training = replace(self.training, steps=few.steps, evaluate_every=few.evaluate_every)
-        return replace(self.plain_fit(seed), dataset=seen, training=training)
+        own = seed + self.few_offset
+        return replace(self.plain_fit(seed), dataset=seen, training=training, start=InitialWeights(self.student, own), seed=own)
 
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     cfg.check_seeds()
+    refuse_clashes(cfg.seeds, "few_offset", cfg.few_offset)
     if (cfg.few.examples is None) == (cfg.few.recordings is None):
         raise UserError(f"few.examples = {cfg.few.examples} and few.recordings = {cfg.few.recordings}: give one of them, recordings of speech")
     if cfg.few.validation == 0 and not cfg.dataset.validation_speakers:

@@ -64,28 +64,29 @@ def lost_after_early_stop(records: DataFrame) -> Series:
     return by_seed(records, SOFT, "early_stop_validation_accuracy") - by_seed(records, SOFT, "validation_accuracy")
 
 
+OF_SPEECH = "Hinton et al. 2015, of speech:"
 CLAIMS = (
     Claim(
-        "little_data_cost", "With 3 % of the data labels alone, stopped early, make at least 1.175 times the errors that they make with all: "
-        "half of what the paper's net lost.",
-        1.35, errors_over_those_of_all, low=1.175, unit="×", geometric=True,
+        "little_data_cost", f"{OF_SPEECH} with 3 % of the data labels alone, stopped early, make at least 1.175 times the errors that they "
+        "make with all, half of what the paper's net lost.",
+        1.35, errors_over_those_of_all, low=1.175, unit="×", geometric=True, kind="transferred",
     ),
     Claim(
-        "soft_targets_better", "With 3 % of the data soft targets are better than labels.",
-        0.125, lambda records: accuracy(records, SOFT) - accuracy(records, FEW), low=0, unit="pp",
+        "soft_targets_better", f"{OF_SPEECH} with 3 % of the data soft targets are better than labels.",
+        0.125, lambda records: accuracy(records, SOFT) - accuracy(records, FEW), low=0, unit="pp", kind="transferred",
     ),
     Claim(
-        "gap_recovered", "Soft targets bring back at least 75 % of the accuracy that 3 % of the data cost.",
-        0.868, gap_recovered, low=0.75, unit="%",
+        "gap_recovered", f"{OF_SPEECH} soft targets bring back at least 75 % of the accuracy that 3 % of the data cost.",
+        0.868, gap_recovered, low=0.75, unit="%", kind="transferred",
     ),
     Claim(
-        "less_overfit", "With 3 % of the data, soft targets leave less between train and test accuracy than labels do.",
-        0.144, lambda records: overfit(records, FEW) - overfit(records, SOFT), low=0, unit="pp",
+        "less_overfit", f"{OF_SPEECH} with 3 % of the data, soft targets leave less between train and test accuracy than labels do.",
+        0.144, lambda records: overfit(records, FEW) - overfit(records, SOFT), low=0, unit="pp", kind="transferred",
     ),
     Claim(
-        "no_early_stopping", "Soft targets need no early stopping: at the end of training they are at most a point less accurate on the "
-        "validation split than at the minimum of its loss.",
-        None, lost_after_early_stop, high=0.01, unit="pp",
+        "no_early_stopping", f"{OF_SPEECH} soft targets need no early stopping: at the end of training they are at most a point less accurate "
+        "on the validation split than at the minimum of its loss.",
+        None, lost_after_early_stop, high=0.01, unit="pp", kind="transferred",
     ),
 )  # fmt: skip
 TABLES = (

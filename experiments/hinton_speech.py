@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from experiments.checking import refuse_repeats
+from experiments.checking import refuse_clashes, refuse_repeats
 from experiments.hinton_nets import Plain
 from experiments.hinton_speech_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
@@ -30,10 +30,12 @@ IDENTITY = ("temperature",)
 @dataclass(frozen=True)
 class Config(Plain):
     """`members`: nets of an ensemble, which differ in their initial weights only; those of a seed's first are the baseline's, `member_offset`
-    leads from each to the next. `temperatures`: each tried with `distillation`'s weight of the labels."""
+    leads from each to the next. `student_offset` leads from the first to the weights that distilled nets start from, which are no member's.
+    `temperatures`: each tried with `distillation`'s weight of the labels."""
 
     members: Annotated[int, Field(ge=2)]
     member_offset: Count
+    student_offset: Count
     distillation: Distillation
     temperatures: list[Positive]
 
@@ -42,14 +44,23 @@ class Config(Plain):
         others = (InitialWeights(self.student, seed + k * self.member_offset) for k in range(self.members))
         return tuple(replace(self.plain_fit(seed), start=start) for start in others)
 
+    def distilled_fit(self, seed: int) -> Fit:
+        """The net that learns from a seed's ensemble."""
+        start = InitialWeights(self.student, seed + self.student_offset)
+        return replace(self.plain_fit(seed), start=start, distillation=self.distillation, teacher=Logits(self.ensemble(seed), self.dataset))
+
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     cfg.check_seeds()
     refuse_repeats(cfg, "temperatures")
-    later = {seed + k * cfg.member_offset for seed in cfg.seeds for k in range(1, cfg.members)}
-    if clash := later & set(cfg.seeds):
-        raise UserError(f"member_offset = {cfg.member_offset} leads from one seed to another ({min(clash)}); choose a larger one")
+    refuse_clashes(cfg.seeds, "member_offset", cfg.member_offset, cfg.members - 1)
+    members = {seed + k * cfg.member_offset for seed in cfg.seeds for k in range(cfg.members)}
+    if clash := members & {seed + cfg.student_offset for seed in cfg.seeds}:
+        raise UserError(
+            f"student_offset = {cfg.student_offset} leads from a seed to that of an ensemble's net ({min(clash)}); choose another, such as "
+            f"{cfg.member_offset * cfg.members}"
+        )
 
 
 def smaller(cfg: Config) -> Iterator[Config]:
@@ -66,8 +77,7 @@ def smaller(cfg: Config) -> Iterator[Config]:
 def rows(cfg: Config) -> Iterator[Row]:
     """For each seed a net alone, ten together, a net taught by the ten, and others taught at other temperatures."""
     for seed in cfg.seeds:
-        members = cfg.ensemble(seed)
-        student = replace(members[0], distillation=cfg.distillation, teacher=Logits(members, cfg.dataset))
+        members, student = cfg.ensemble(seed), cfg.distilled_fit(seed)
         yield row(cfg, (members[0],), {"arm": "baseline", "seed": seed})
         yield row(cfg, members, {"arm": "ensemble", "seed": seed})
         yield row(cfg, (student,), {"arm": "distilled", "seed": seed})

@@ -16,7 +16,7 @@ from nncompress.lab.row import Row
 from nncompress.lab.stages import GradientLimit, Logits
 from nncompress.types import STRICT, Distillation, Positive
 
-__all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows"]
+__all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds",)
 ALONG = ("temperature",)
@@ -44,6 +44,17 @@ def check(cfg: Config) -> None:
     cfg.check_seeds()
     if taken := {"teacher", "plain", "gradient_limit"} & cfg.matches.keys():
         raise UserError(f"matches.{min(taken)}: this name is that of another arm; choose another")
+
+
+def smaller(cfg: Config) -> Iterator[Config]:
+    """`cfg` and ever cheaper parts of it: fewer matches, then seeds; fewer steps last, since only they train other nets."""
+    yield cfg
+    while len(cfg.matches) > 3:
+        yield (cfg := replace(cfg, matches=dict(list(cfg.matches.items())[:-1])))
+    while len(cfg.seeds) > 3:
+        yield (cfg := replace(cfg, seeds=cfg.seeds[:-1]))
+    while cfg.training.steps > 500:
+        yield (cfg := cfg.shorter("training", "teacher_training"))
 
 
 def rows(cfg: Config) -> Iterator[Row]:

@@ -88,7 +88,10 @@ class Training:
     `schedule`: learning rate over steps, constant | linear (to 0) | cosine (to 0) | step (times `decay` at each of `milestones`) | exponential
     (times `decay` every `decay_steps`); `warmup` steps rise linearly from 0 first. SGD's `momentum` rises linearly from `momentum_start` over
     the first `momentum_steps`, if these are given; `dampened` multiplies the learning rate by 1 - momentum. `evaluate_every`: steps between
-    evaluations on the validation split. `max_norm`: bound on the L2 norm of the incoming weights of each hidden unit. `precision`:
+    evaluations on the validation split. `max_norm`: bound on the L2 norm of the incoming weights of each hidden unit as Hinton et al. 2012 mean
+    it, of the weights that act in training, where the inputs that dropout keeps are not made larger for those that it drops. Here they are
+    divided by the share 1 - p that is kept, so that the weights of a layer with dropout p on its inputs are bounded by (1 - p) max_norm.
+    `precision`:
     'bf16-mixed' computes hidden layers in bfloat16 with float32 master weights, output layer, logits and loss in float32. `l1` times the sum of
     the absolute weights (biases not counted) is added to the loss; `weight_decay`, half the factor of the squared sum, is the optimiser's.
     """

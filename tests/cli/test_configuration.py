@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def test_seeds_rounds_and_arms_choose_among_the_records_and_are_no_variant() -> 
 def test_an_option_of_lightning_that_could_change_a_stored_result_is_refused(option: str) -> None:
     with pytest.raises(UserError, match=f"trainer.{option.partition('=')[0]} would change more than where to compute"):
         request(CONF, normalized(["experiment=smoke/lottery_ticket", f"trainer.{option}"]))
+
+
+@pytest.mark.parametrize("metric", ["test_accuracy", "early_stop_accuracy"])
+def test_a_search_may_not_look_at_the_test_split(metric: str, tmp_path: Path) -> None:
+    conf = Path(shutil.copytree(CONF, tmp_path / "conf"))
+    file = conf / "experiment" / "lottery_ticket.yaml"
+    file.write_text(file.read_text().replace("metric: validation_accuracy", f"metric: {metric}"))
+    with pytest.raises(UserError, match=rf"^optimized\.metric = {metric}: a search may not look at the test split; name a metric of the valid"):
+        request(conf, ["experiment=smoke/lottery_ticket"])
 
 
 def test_a_variant_lists_changed_and_added_leaves_sorted() -> None:

@@ -242,6 +242,12 @@ def test_a_search_maximises_validation_accuracy(here: Callable[..., str], tmp_pa
     assert value == pytest.approx(max(sum(values) / len(values) for values in by_variant.values()), abs=1e-6)
 
 
+def test_a_run_without_a_validation_split_ends_well_and_has_no_number_for_a_search(tmp_path: Path) -> None:
+    asked = request(run.CONF, [*TINY, "seeds=[0]", "dataset.validation=0", "lab.progress=false", "lab.device=cpu", f"lab.results={tmp_path}"])
+    assert asked.optimized is not None and run.execute(asked, None) is None
+    assert len(records(tmp_path, "smoke/lottery_ticket")) == 2
+
+
 def test_a_mistake_in_one_job_of_a_sweep_is_one_line_and_the_others_are_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,11 @@ def request(conf: Path, overrides: Sequence[str]) -> Request:
         values = _composed(conf, *(_text(o) for o in parsed))
 
     description = validated(Description, {key: value for key, value in values.items() if key in ABOUT})
+    if description.optimized is not None and "validation" not in description.optimized["metric"]:
+        raise UserError(
+            f"optimized.metric = {description.optimized['metric']}: a search may not look at the test split; name a metric of the validation "
+            "split, such as validation_accuracy"
+        )
     if refused := [option for option in values["trainer"] if option not in WHERE]:
         raise UserError(f"trainer.{refused[0]} would change more than where to compute; of Lightning's options there are {', '.join(WHERE)}")
     try:

@@ -21,7 +21,7 @@ from nncompress.lab.loggers import RunLogger, file_name
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, MaskStage, Specialty, Utterances, expected_shares, fit_of
+from nncompress.lab.stages import BiasShift, Fit, MaskStage, Specialty, Utterances, expected_shares, fit_of
 from nncompress.prune import keep_largest
 from nncompress.types import Augmentation
 
@@ -206,6 +206,8 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
                 raise UserError(f"{stage.option}.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
         if isinstance(stage, Utterances) and splits(stage.dataset, lab.settings.data_dir).test_recording is None:
             raise UserError(f"dataset.name = {stage.dataset.name}: utterance errors are of recordings of speech; use fsdd")
+        if isinstance(stage, BiasShift):
+            _check_shift(stage, splits(stage.whole, lab.settings.data_dir).classes)
         if not isinstance(stage, Fit):
             continue
         pair = stage.model, stage.dataset
@@ -229,6 +231,14 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
         _check_teacher(stage, outputs)
         if isinstance(stage.specialty, Specialty):
             _check_batches(stage, stage.specialty.classes.size, splits(stage.dataset, lab.settings.data_dir))
+
+
+def _check_shift(stage: BiasShift, classes: int) -> None:
+    """Only some of the classes that there are can be shifted against the others."""
+    if unknown := [label for label in stage.classes if label >= classes]:
+        raise UserError(f"shifted = {list(stage.classes)}: {stage.whole.name} has no class {unknown[0]}, only 0 to {classes - 1}")
+    if len(stage.classes) == classes:
+        raise UserError(f"shifted = {list(stage.classes)}: a shift of all classes changes no answer; leave at least one of them out")
 
 
 def _check_batches(specialist: Fit, size: int, data: Splits) -> None:

@@ -136,10 +136,11 @@ class Lab:
         return found
 
     def cost(self, stage: Stage) -> tuple[float, float]:
-        """Training FLOPs and seconds that the stage itself took, upstream not counted."""
+        """Training FLOPs and seconds that the stage itself took, upstream not counted, whose FLOPs a stage that measures a fit repeats."""
         if stage not in self._costs:
             artifact = self.get(stage)
-            self._costs[stage] = artifact.metrics.get("train_flops", 0.0), artifact.provenance.get("seconds", 0.0)
+            flops = artifact.metrics.get("train_flops", 0.0) if isinstance(stage, Fit) else 0.0
+            self._costs[stage] = flops, artifact.provenance.get("seconds", 0.0)
         return self._costs[stage]
 
     # -- a group of stages, in this process ------------------------------------------------------------------------------------------------
@@ -245,7 +246,8 @@ class Lab:
 
     def run(self, rows: Sequence[Row], on_rows: Callable[[list[Row]], None]) -> None:
         """Compute what is missing for the rows. `on_rows` gets rows as their stages are there, those already stored first."""
-        self.labels = {row.stage.key: row.label for row in reversed(rows)}
+        measured = {fit.key: row.label for row in reversed(rows) if isinstance(fit := getattr(row.stage, "fit", None), Fit)}
+        self.labels = measured | {row.stage.key: row.label for row in reversed(rows)}
         missing = agreed(self.missing([row.stage for row in rows]))
         waiting = set(missing)
         needs = {stage: [s for s in ancestors([stage])[:-1] if s in waiting] for stage in missing}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -110,7 +111,9 @@ def expected_shares(mask: Stage | None) -> dict[str, float]:
 
 
 def fit_of(stage: Stage) -> Fit:
-    """The fit that the stage is, or the last of those that it measures."""
+    """The fit that the stage is or that it holds as its `fit`, else the last of those that it stands on."""
+    if isinstance(own := stage if isinstance(stage, Fit) else getattr(stage, "fit", None), Fit):
+        return own
     return next(s for s in reversed(ancestors([stage])) if isinstance(s, Fit))
 
 
@@ -122,6 +125,7 @@ class Logits(Stage):
     is the geometric mean of the nets' distributions at any temperature, one of the two ensembles that Hinton et al. 2015 name (sec. 1).
     """
 
+    version: ClassVar[int] = 2
     fits: tuple[Fit, ...]
     dataset: Dataset
 
@@ -140,6 +144,7 @@ class Ensemble(Stage):
     Metrics: `test_loss` (of the mean probabilities), `test_accuracy`, the same of the validation split, `members`.
     """
 
+    version: ClassVar[int] = 2
     fits: tuple[Fit, ...]
     dataset: Dataset
 
@@ -181,6 +186,7 @@ class Utterances(Stage):
     recognised. Of a single net also the metrics and curves of its fit.
     """
 
+    version: ClassVar[int] = 2
     fits: tuple[Fit, ...]
     dataset: Dataset
 
@@ -201,6 +207,50 @@ class Utterances(Stage):
 
 
 @dataclass(frozen=True, eq=False)
+class Imitation(Stage):
+    """How well a student matches its teacher: `fit`, whose `teacher` is `Logits`, on the images of its data set as they are.
+
+    Metrics, of the training and the test split and, if there is one, the validation split: `<split>_logit_distance`, the root mean square
+    difference of centred logits; `<split>_divergence`, the mean KL(teacher || student) at the temperature of the distillation, in nats;
+    `<split>_same_answers`, the share of examples with the same answer. Also the metrics and curves of the fit.
+    """
+
+    fit: Fit
+
+    @cached_property
+    def upstream(self) -> tuple[Stage, ...]:
+        """Beside the student its teacher's nets, which answer to the images that no student is trained on."""
+        return self.fit, self.teacher, *self.teacher.fits
+
+    @property
+    def teacher(self) -> Logits:
+        assert isinstance(self.fit.teacher, Logits), "a student of stored logits has a match to measure"
+        return self.fit.teacher
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.data import splits
+        from nncompress.distill.agreement import divergence, logit_distance, same_answers
+        from nncompress.train.fit import logits
+
+        def answers(fit: Fit, split: Split) -> np.ndarray:
+            return logits(fit.model, fit.dataset, fit.training, given[fit].weights, lab.runtime, split, self.fit.dataset)
+
+        temperature = self.fit.distillation.temperature if self.fit.distillation is not None else 1.0
+        data, measured = splits(self.fit.dataset, lab.runtime.data_dir), given[self.fit]
+        metrics: dict[str, float] = {}
+        names: tuple[Split, ...] = ("train", "validation", "test")
+        for split in names:
+            if len(getattr(data, f"{split}_y")):
+                stored = given[self.teacher].arrays["logits"] if split == "train" else None
+                theirs = stored if stored is not None else np.stack([answers(fit, split) for fit in self.teacher.fits]).mean(0)
+                ours = answers(self.fit, split)
+                metrics[f"{split}_logit_distance"] = logit_distance(ours, theirs)
+                metrics[f"{split}_divergence"] = divergence(ours, theirs, temperature)
+                metrics[f"{split}_same_answers"] = same_answers(ours, theirs)
+        return Artifact(pack("curve", measured.curves), metrics | measured.metrics)
+
+
+@dataclass(frozen=True, eq=False)
 class GradientLimit(Stage):
     """How near the gradient of soft targets comes to that of logit regression as the temperature rises (Hinton et al. 2015, eq. 4), for the
     logits that a net and its teacher have on the training split.
@@ -208,6 +258,7 @@ class GradientLimit(Stage):
     Curves: `temperature`, `gradient_distance` (norm of the difference over that of the limit), `gradient_cosine`.
     """
 
+    version: ClassVar[int] = 2
     fit: Fit
     teacher: Logits
     temperatures: tuple[float, ...]
@@ -235,6 +286,7 @@ class BiasShift(Stage):
     `test_error`, `class_error` (shares).
     """
 
+    version: ClassVar[int] = 2
     fit: Fit
     classes: tuple[int, ...]
     whole: Dataset
@@ -336,6 +388,7 @@ class Consultation(Stage):
     measure them `specialist_train_loss`, `specialist_test_loss`.
     """
 
+    version: ClassVar[int] = 2
     generalist: Fit
     specialists: tuple[Fit, ...]
     classes: SpecialClasses

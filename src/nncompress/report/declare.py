@@ -140,6 +140,23 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
+class Dots:
+    """A figure of dots: of each value of `x` the `metric` of every seed, beside them their mean ± one standard deviation, and the `published`
+    value (in the metric's own unit) as a line across. `order`: the values of `x` that come first. `where`, `derive` as for `Lines`."""
+
+    name: str
+    title: str
+    metric: str
+    label: str
+    x: str = "arm"
+    unit: Unit = ""
+    order: tuple[str, ...] = ()
+    published: Mapping[str, float] = field(default_factory=dict)
+    where: Where = field(default_factory=dict)
+    derive: Callable[[DataFrame], DataFrame] | None = None
+
+
+@dataclass(frozen=True)
 class Picture:
     """A figure of one two-dimensional array that rows of the recipe keep (`Row.keep_arrays`), of the first seed that `where` leaves: what is
     not zero is black. `array`: its name in the stage. `x_label`, `y_label`: what its columns and rows are."""

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from nncompress.report.declare import HeatMap, Lines, Panel, Picture
+from nncompress.report.declare import Dots, HeatMap, Lines, Panel, Picture
 from nncompress.report.files import write
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
-__all__ = ["HeatMap", "Lines", "Panel", "Picture", "draw", "save"]
+__all__ = ["Dots", "HeatMap", "Lines", "Panel", "Picture", "draw", "save"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 MARKERS = "osD^vPXh"
@@ -50,11 +50,13 @@ BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
-def draw(figure: Lines | HeatMap | Picture, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None) -> Figure | None:
+def draw(figure: Lines | HeatMap | Dots | Picture, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None) -> Figure | None:
     """Draw a declared figure from tidied records (or curves, or the folder of arrays that rows kept); None if there is nothing to draw."""
     records = comparable(records)
     if isinstance(figure, Picture):
         return _draw_picture(figure, records, arrays)
+    if isinstance(figure, Dots):
+        return _draw_dots(figure, records)
     return _draw_heat_map(figure, records) if isinstance(figure, HeatMap) else _draw_lines(figure, records, curves)
 
 
@@ -77,6 +79,43 @@ def _draw_picture(picture: Picture, records: pd.DataFrame, arrays: Path | None) 
         axes.set_ylabel(picture.y_label)
         figure.text(0.1 / width, 1 - 0.1 / height, picture.title, va="top", fontsize=11, fontweight="bold")
         caption = f"{_what(records)} Seed {rows['seed'].iloc[0]:.0f}; black: {percent(float(shown.mean()))} of the weights."
+        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+    return figure
+
+
+def _draw_dots(dots: Dots, records: pd.DataFrame) -> Figure | None:
+    rows = chosen(records, dots.where)
+    if dots.derive is not None and len(rows):
+        rows = dots.derive(rows)
+    if rows.empty or not {dots.x, dots.metric, "seed"} <= set(rows):
+        return None
+    by_seed = rows.groupby([dots.x, "seed"])[dots.metric].mean().dropna() * _factor(dots)
+    if by_seed.empty:
+        return None
+    there = set(by_seed.index.get_level_values(0))
+    names = [name for name in dots.order if name in there] + sorted(there - set(dots.order), key=natural)
+    with _style():
+        width, height = 6.4, 1.5 + 0.38 * len(names)
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
+        axes = figure.subplots()
+        for place, name in enumerate(names):
+            values = by_seed[name]
+            deviation = values.std() if len(values) > 1 else 0.0
+            axes.plot(values, [place - 0.14] * len(values), "o", color=OKABE_ITO[0], alpha=0.45, markeredgewidth=0)
+            axes.errorbar(values.mean(), place + 0.14, xerr=deviation, fmt="o", color=OKABE_ITO[0], capsize=3)
+            if name in dots.published:
+                published = dots.published[name] * _factor(dots)
+                axes.vlines(published, place - 0.36, place + 0.36, color=OKABE_ITO[1], linewidth=1.8)
+        axes.set_yticks(range(len(names)), [spoken(name) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)  # the first on top
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(dots.label)
+        figure.text(0.1 / width, 1 - 0.1 / height, dots.title, va="top", fontsize=11, fontweight="bold")
+        counts = by_seed.groupby(level=0).count().to_list()
+        marks = "; lines: the paper" if there & dots.published.keys() else ""
+        caption = f"{_what(records)} Dots: seeds; bars: ± one standard deviation, {_seeds(counts)}{marks}."
         figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
     return figure
 
@@ -220,7 +259,7 @@ def _draw_horizontals(axes: Axes, lines: Lines, panel: Panel, records: pd.DataFr
     return [height * _factor(panel) for height, _, _ in found]
 
 
-def _factor(panel: Panel | HeatMap) -> int:
+def _factor(panel: Panel | HeatMap | Dots) -> int:
     return 100 if panel.unit in ("%", "pp") else 1
 
 

@@ -261,7 +261,7 @@ def logits(
     split: Split = "train",
     images_of: Dataset | None = None,
 ) -> np.ndarray:
-    """The net's logits on a split as it is, without dropout or augmentation, in the precision of its training.
+    """The net's logits on a split as it is, without dropout or augmentation, in float32: rounding would be part of what a student is taught.
 
     Args:
         dataset: what the net was trained on: its inputs are scaled by the mean and std of that.
@@ -270,7 +270,8 @@ def logits(
     Returns: (examples, classes) float32.
     """
     with computing(runtime):
-        made = learner(Task(model, dataset, training, 0, 1), [Replicate("logits", 0, weights)], runtime)
+        task = Task(model, dataset, replace(training, precision="32-true"), 0, 1)
+        made = learner(task, [Replicate("logits", 0, weights)], runtime)
         made.to(runtime.device)
         images = made.splits if images_of is None else splits(images_of, runtime.data_dir)
         return made.logits(getattr(images, f"{split}_x"))[0].cpu().numpy()

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
 from nncompress.data import Splits, scale
@@ -81,6 +82,7 @@ class Learner(pl.LightningModule):
         self.register_buffer("best", constraint.latent.detach().clone())
         self._graph: Callable[..., tuple[Tensor, tuple[Tensor, ...]]] | None = None
         self._moments: dict[str, Tensor] = {}
+        self._bounds: dict[str, Tensor] = {}
         self._output = f"{output_layer(system.net)}.weight"
         self._dropouts = [(name, module) for name, module in system.net.named_modules() if isinstance(module, Dropout)]
         self._dropout_rates = [[module.p] * replicates for _, module in self._dropouts]
@@ -202,6 +204,7 @@ class Learner(pl.LightningModule):
             raise UserError(f"training.batch_size = {self.training_spec.batch_size} does not divide among {self.share[1]} processes")
         self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device, self.teachers, self.specialties)
         self.validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
+        self._bounds = self._norm_bounds()
 
     def on_fit_end(self) -> None:
         del self.feed  # Trainer and module hold one another, so that what they hold may stay in memory long after the fit
@@ -224,8 +227,8 @@ class Learner(pl.LightningModule):
                 if "momentum" in group:
                     group["momentum"] = momentum_at(self.training_spec, step)
             optimizer.step()
-            if self.training_spec.max_norm is not None:
-                self._bound_norms(self.training_spec.max_norm)
+            if self._bounds:
+                self._bound_norms()
             self.constraint.push()
             total += loss
         self.step = last
@@ -253,13 +256,32 @@ class Learner(pl.LightningModule):
         rate = learning_rate_at(self.training_spec, max(0, self.step - 1))
         raise UserError(f"{self.labels[replicate]}: {what} by step {self.step} at learning rate {rate:g}; lower the learning rate")
 
+    def _norm_bounds(self) -> dict[str, Tensor]:
+        """Parameter name -> bound on the norm of the incoming weights of each hidden unit, (R, 1): `max_norm` times the share of the layer's
+        inputs that dropout keeps, since the kept ones are divided by that share (see `Training`)."""
+        bounds: dict[str, Tensor] = {}
+        kept = torch.ones(len(self.seeds))
+        places = {name: place for place, (name, _) in enumerate(self._dropouts)}
+        for name, module in self.system.net.named_modules():
+            if name in places:
+                kept = 1 - torch.tensor(self._dropout_rates[places[name]])
+            elif isinstance(getattr(module, "weight", None), Parameter):
+                if f"{name}.weight" != self._output and self.training_spec.max_norm is not None:
+                    bounds[f"{name}.weight"] = (self.training_spec.max_norm * kept).view(-1, 1).to(self.device)
+                kept = torch.ones(len(self.seeds))
+        return bounds
+
     @torch.no_grad()
-    def _bound_norms(self, bound: float) -> None:
-        """Scale the incoming weights of each hidden unit down to an L2 norm of at most `bound` (Hinton et al. 2012)."""
-        for name, weight in self.constraint.layout.views(self.constraint.latent.detach()).items():
-            if name.endswith("weight") and name != self._output:
-                norms = weight.flatten(2).norm(dim=2).clamp_min(1e-12)
-                weight.mul_((bound / norms).clamp_max(1.0).view(*norms.shape, *[1] * (weight.dim() - 2)))
+    def _bound_norms(self) -> None:
+        """Scale the incoming weights of the hidden units whose norm is above their layer's bound down to it (Hinton et al. 2012)."""
+        weights = self.constraint.layout.views(self.constraint.latent.detach())
+        for name, bound in self._bounds.items():
+            weight = weights[name]
+            norms = torch.linalg.vector_norm(weight.flatten(2), dim=2)
+            above = norms > bound
+            if above.any():  # of few steps, and then of few units
+                scale = bound.expand_as(norms)[above] / norms[above]
+                weight[above] *= scale.view(-1, *[1] * (weight.dim() - 2))
 
     def at(self, latent: Tensor, function: Callable[[], Result]) -> Result:
         """`function()` with other latent weights put in for the time of the call."""

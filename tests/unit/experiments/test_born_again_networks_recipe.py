@@ -40,7 +40,7 @@ def test_the_papers_own_numbers_bear_out_every_claim_and_worse_students_refute_t
 
 def test_each_generation_is_taught_by_the_one_before_and_differs_in_nothing_else_but_the_draw() -> None:
     found = [row for row in rows(PAPER) if row.columns["seed"] == 2]
-    assert Counter(str(row.columns["arm"]) for row in found) == {"single": 4, "ensemble": 2}
+    assert Counter(str(row.columns["arm"]) for row in found) == {"single": 4, "ensemble": 2, "temperature": 1}
     singles = [row.stage for row in found if row.columns["arm"] == "single"]
     for before, after in pairwise(singles):
         assert isinstance(before, Fit) and isinstance(after, Fit)
@@ -48,6 +48,9 @@ def test_each_generation_is_taught_by_the_one_before_and_differs_in_nothing_else
         assert replace(after, distillation=None, teacher=None, start=before.start, seed=before.seed) == replace(
             before, distillation=None, teacher=None
         )
+    [hot] = [row.stage for row in found if row.columns["arm"] == "temperature"]
+    assert isinstance(hot, Fit) and hot.distillation is not None and hot.distillation.temperature == 20
+    assert replace(hot, distillation=PAPER.distillation) == singles[1]
     together = [row.stage for row in found if row.columns["arm"] == "ensemble"]
     assert [stage.fits for stage in together if isinstance(stage, Ensemble)] == [tuple(singles[1:3]), tuple(singles[1:])]
 
@@ -61,6 +64,7 @@ def test_the_first_net_is_the_plain_net_of_the_distillation_table() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
+        ({"temperatures": [20.0, 20.0]}, "temperatures = [20.0, 20.0]: 20.0 is there twice; give each once"),
         ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
         ({"generation_offset": 1}, "generation_offset = 1 leads from one seed to another (1); choose a larger one"),
     ],

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 import run
-from experiments.hinton_missing_digits import Config, TransferSet, check, rows
+from experiments.hinton_missing_digits import Config, TransferSet, check, rows, smaller
 from experiments.hinton_missing_digits_claims import CLAIMS
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
-from nncompress.lab.stages import BiasShift, Fit
+from nncompress.lab.stages import BiasShift, Fit, fit_of
 from nncompress.report.claims import judge
 
 PAPER: Config = request(run.CONF, ["experiment=hinton_missing_digits"]).config
@@ -56,3 +56,10 @@ def test_the_teachers_are_those_of_the_main_table() -> None:
 def test_a_transfer_set_without_classes_is_refused(classes: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match=r"transfer_sets\.odd\.shifted = .*: name at least one class, each once"):
         check(replace(PAPER, transfer_sets={"odd": TransferSet((1, 2), classes)}))
+
+
+def test_ever_smaller_experiments_keep_three_seeds_and_what_is_compared() -> None:
+    sizes = list(smaller(PAPER))
+    assert sizes[0] == PAPER and all(len(config.seeds) >= 3 for config in sizes)
+    costs = [sum(fit_of(row.stage).steps for row in rows(config)) for config in sizes]
+    assert costs == sorted(costs, reverse=True) and costs[-1] < costs[0] / 10

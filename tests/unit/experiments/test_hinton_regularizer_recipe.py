@@ -95,7 +95,8 @@ def test_arms_differ_in_their_data_and_in_what_they_learn_from_and_nothing_else(
     assert isinstance(everything, Fit) and isinstance(few, Fit) and isinstance(soft, Fit)
     assert replace(soft, distillation=None, teacher=None) == few
     assert soft.teacher == Logits((everything,), few.dataset) and soft.distillation is not None and soft.distillation.hard_weight == 0
-    assert replace(few, dataset=everything.dataset, training=everything.training) == everything
+    again = replace(few, dataset=everything.dataset, training=everything.training, start=everything.start, seed=everything.seed)
+    assert again == everything and few.seed == everything.seed + cfg.few_offset == getattr(few.start, "seed", None)
     assert replace(few.training, steps=everything.training.steps, evaluate_every=everything.training.evaluate_every) == everything.training
 
 
@@ -119,6 +120,7 @@ def test_little_data_are_three_percent() -> None:
     ("change", "line"),
     [
         ({"seeds": []}, "seeds is empty: give at least one"),
+        ({"few_offset": 2}, "few_offset = 2 leads from one seed to another (2); choose a larger one"),
         ({"few": replace(PAPER.few, recordings=5)}, "few.examples = 1800 and few.recordings = 5: give one of them, recordings of speech"),
         ({"few": replace(PAPER.few, examples=None)}, "few.examples = None and few.recordings = None: give one of them, recordings of speech"),
         (
@@ -144,3 +146,8 @@ def test_soft_targets_alone_are_the_default_of_both() -> None:
     assert {name: cfg.distillation for name, cfg in EXPERIMENTS.items()} == {
         "mnist": Distillation(temperature=20), "speech": Distillation(temperature=2),
     }  # fmt: skip
+
+
+def test_the_papers_claims_say_what_they_are_of_and_are_only_tried_here() -> None:
+    theirs = [claim for claim in CLAIMS if claim.kind != "ours"]
+    assert theirs and all(c.kind == "transferred" and c.statement.startswith("Hinton et al. 2015, of speech: ") for c in theirs)

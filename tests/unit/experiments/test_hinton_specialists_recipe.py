@@ -12,12 +12,14 @@ import pytest
 
 import run
 from experiments.hinton_specialists import Config, check, rows, smaller
-from experiments.hinton_specialists_claims import CLAIMS, by_coverage, by_measure, counts, of_one_specialist
+from experiments.hinton_specialists_claims import CLAIMS, TABLES, beside_jft, by_coverage, by_measure, counts, of_one_specialist
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.stages import Consultation, Fit, Logits, SpecialistWeights, Specialty
 from nncompress.report.claims import judge
+from nncompress.report.declare import Published
 from nncompress.report.records import tidy
+from nncompress.report.tables import lay
 from nncompress.types import Augmentation, Model
 
 PAPER: Config = request(run.CONF, ["experiment=hinton_specialists"]).config
@@ -178,3 +180,22 @@ def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], l
     with pytest.raises(UserError) as refusal:
         check(replace(PAPER, **change))
     assert str(refusal.value) == line
+
+
+def test_the_papers_numbers_stand_beside_ours_whatever_our_net_is_called() -> None:
+    found = records((0.0, 10.0, 30.0, 60.0), 0.84, 0.7, 0.1)
+    paper = pd.read_csv(run.ROOT / "results/paper/hinton_specialists.csv")
+    [table] = [table for table in TABLES if isinstance(table, Published)]
+    laid = lay(table, tidy(found), paper)
+    assert laid is not None
+    cells = laid.cells.set_index(["row", "metric"])
+    assert cells.loc[("generalist", "conditional_accuracy"), ["mean", "paper"]].to_list() == pytest.approx([0.8, 0.431])
+    assert cells.loc[("specialists", "conditional_accuracy"), ["mean", "paper"]].to_list() == pytest.approx([0.84, 0.459], abs=1e-4)
+    shares = [cells.loc[("specialists", f"covered_{k}_relative_change"), "paper"] for k in range(4)]
+    assert shares == [0, 0.034, 0.074, 0.088]
+    assert beside_jft(found[found["arm"] == "generalist"]).empty
+
+
+def test_the_papers_claims_say_what_they_are_of_and_are_only_tried_here() -> None:
+    theirs = [claim for claim in CLAIMS if claim.kind != "ours"]
+    assert theirs and all(c.kind == "transferred" and c.statement.startswith("Hinton et al. 2015, of JFT: ") for c in theirs)

@@ -70,12 +70,13 @@ def test_the_nets_of_an_ensemble_differ_in_their_initial_weights_only_and_the_ba
     assert {replace(fit, start=ensemble.fits[0].start) for fit in ensemble.fits} == set(baseline.fits)
 
 
-def test_the_student_is_the_baseline_but_for_what_it_learns_from() -> None:
+def test_the_student_is_the_baseline_but_for_its_own_start_and_what_it_learns_from() -> None:
     stages = [row.stage for row in rows(PAPER) if row.columns["seed"] == 2]
     baseline, ensemble, distilled, *others = stages
     assert isinstance(baseline, Utterances) and isinstance(ensemble, Utterances) and isinstance(distilled, Utterances)
     [student] = distilled.fits
-    assert replace(student, distillation=None, teacher=None) == baseline.fits[0]
+    assert replace(student, start=baseline.fits[0].start, distillation=None, teacher=None) == baseline.fits[0]
+    assert student.start not in {fit.start for fit in ensemble.fits}
     assert student.teacher == Logits(ensemble.fits, PAPER.dataset)
     assert student.distillation is not None and (student.distillation.temperature, round(student.distillation.hard_weight, 3)) == (2, 0.333)
     assert distilled in others  # at temperature 2, so that it is trained once
@@ -94,6 +95,10 @@ def test_no_speaker_of_the_test_split_is_trained_or_chosen_on() -> None:
         ({"seeds": [1, 1]}, "seeds = [1, 1]: 1 is there twice; give each once"),
         ({"temperatures": [2.0, 2.0]}, "temperatures = [2.0, 2.0]: 2.0 is there twice; give each once"),
         ({"member_offset": 1}, "member_offset = 1 leads from one seed to another (1); choose a larger one"),
+        (
+            {"student_offset": 3000},
+            "student_offset = 3000 leads from a seed to that of an ensemble's net (3000); choose another, such as 10000",
+        ),
     ],
 )
 def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:
@@ -110,3 +115,8 @@ def test_ever_smaller_experiments_keep_the_three_arms_of_the_table_and_three_see
         stages = ancestors([row.stage for row in rows(config)])
         costs.append(sum(stage.steps for stage in stages if isinstance(stage, Fit)))
     assert costs == sorted(costs, reverse=True) and costs[-1] < costs[0] / 10
+
+
+def test_the_papers_claims_say_what_they_are_of_and_are_only_tried_here() -> None:
+    theirs = [claim for claim in CLAIMS if claim.kind != "ours"]
+    assert theirs and all(c.kind == "transferred" and c.statement.startswith("Hinton et al. 2015, of speech: ") for c in theirs)

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import run
-from experiments.mimic_mnist import Config, check, rows
+from experiments.mimic_mnist import Config, check, rows, smaller
 from experiments.mimic_mnist_claims import CLAIMS
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
-from nncompress.lab.stages import Fit, GradientLimit
+from nncompress.lab.stages import Fit, GradientLimit, fit_of
 from nncompress.report.claims import judge
 
 PAPER: Config = request(run.CONF, ["experiment=mimic_mnist"]).config
@@ -58,3 +58,11 @@ def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], l
     with pytest.raises(UserError) as refusal:
         check(replace(PAPER, **change))
     assert str(refusal.value) == line
+
+
+def test_ever_smaller_experiments_keep_three_seeds_and_what_is_compared() -> None:
+    sizes = list(smaller(PAPER))
+    assert sizes[0] == PAPER and all(len(config.seeds) >= 3 for config in sizes)
+    assert all(list(config.matches)[:3] == ["logits", "probabilities", "soft_targets_1"] for config in sizes)  # which the claims compare
+    costs = [sum(fit_of(row.stage).steps for row in rows(config)) for config in sizes]
+    assert costs == sorted(costs, reverse=True) and costs[-1] < costs[0] / 10

@@ -332,7 +332,7 @@ def test_students_of_teachers_that_finished_together_train_as_one_stack(settings
 
     monkeypatch.setattr(Lab, "train", counted)
     found = tiny.run(distilling(arms=["teacher", "distilled"], seeds=[0, 1, 2]), settings)
-    assert sizes == [3, 0, 0, 0, 3]  # teachers, their logits, students
+    assert sizes == [3, 0, 0, 0, 3, 0, 0, 0]  # teachers, their logits, students, how well each matches its teacher
     students = found[found["arm"] == "distilled"]
     assert (students["total_flops"] > students["train_flops"]).all()  # the teacher is in the ledger
 

@@ -16,6 +16,7 @@ from nncompress.lab.stages import (
     Ensemble,
     Fit,
     GradientLimit,
+    Imitation,
     InitialWeights,
     Interpolation,
     Logits,
@@ -34,6 +35,7 @@ START = InitialWeights(MODEL, seed=0)
 FIT = Fit(MODEL, Dataset("mnist"), Training(steps=50_000, batch_size=60, learning_rate=1.2e-3), START, seed=0)
 MASK = PrunedMask(FIT, {"fc1.weight": 0.2, "fc3.weight": 0.1})
 MASKED = replace(FIT, mask=MASK)
+TAUGHT = replace(FIT, seed=1, distillation=Distillation(temperature=20.0), teacher=Logits((FIT,), FIT.dataset))
 CLASSES = SpecialClasses(Logits((FIT,), FIT.dataset), 8, 4, 0, 20.0, 20)
 SPECIALTY = Specialty(CLASSES, 3)
 SPECIALIST = replace(FIT, start=SpecialistWeights(FIT, SPECIALTY), specialty=SPECIALTY)
@@ -61,16 +63,17 @@ class Node(Stage):
         (CompressedFile(FIT, None, {}, {"fc1.weight": 5}), "a935996db8fda74c8209ab1abbf67e24"),
         (PruningAccount(FIT), "2705045d6fed761d85a983414145337c"),
         (WeightHistogram(FIT, "fc1", 0.3), "2c82848243383132d3c63f5930ead6be"),
-        (Logits((FIT,), FIT.dataset), "c7884f67c1474856b37288d338277260"),
-        (BiasShift(FIT, (3,), FIT.dataset), "a61c9e8f91a70c80ca4e4d3d77ff11b9"),
-        (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "26f8f5a0ab3787763cd3c1f5a37c0d0e"),
-        (GradientLimit(FIT, Logits((FIT,), FIT.dataset), (1.0, 20.0)), "e32f1d7a8d609ee7be686aaefda824b6"),
-        (Utterances((FIT, replace(FIT, seed=1)), FIT.dataset), "66724876551375d21afdc6f3a086c9e8"),
-        (CLASSES, "c4e3f264c4fa9958fbaf792299a20d4a"),
-        (SPECIALTY, "6ec61e22d2c67a81d5c9276bb42fd27f"),
-        (SPECIALIST.start, "f30c8d0adebc9037dca50184bc8f6bd6"),
-        (SPECIALIST, "f7b968694f11c686ac7bdbc372df212a"),
-        (Consultation(FIT, (SPECIALIST,), CLASSES, 1), "a6c326cc911159c8740cf2a0af57f873"),
+        (Logits((FIT,), FIT.dataset), "2a43a0c07294f1de02639e508d12c113"),
+        (BiasShift(FIT, (3,), FIT.dataset), "d411819c2264095e8aab000e2bbcaff1"),
+        (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "899d8a6449d8e1269b82378b8d928509"),
+        (GradientLimit(FIT, Logits((FIT,), FIT.dataset), (1.0, 20.0)), "a2455c4c8f9fd3126fe1d5bf44e2e50e"),
+        (Utterances((FIT, replace(FIT, seed=1)), FIT.dataset), "56761f29a4a6111a996cb9deff91acec"),
+        (Imitation(TAUGHT), "c3e1f2cb3711fd144a3e9b7c259ec219"),
+        (CLASSES, "8ebccdda8caec34dcc78d6a2aaab0e29"),
+        (SPECIALTY, "92be2645ffb78e6b82cd07d5c7f668a8"),
+        (SPECIALIST.start, "45bc4af1594358f74c3b7b145e21d9b6"),
+        (SPECIALIST, "019900182e6f67ca3adbc58dd85ec4a2"),
+        (Consultation(FIT, (SPECIALIST,), CLASSES, 1), "a45469b8142977e39179cf291cfbbe00"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

@@ -176,6 +176,28 @@ def test_max_norm_bounds_the_incoming_weights_of_hidden_units_only(runtime: Runt
         assert np.linalg.norm(trained.weights["fc3.weight"], axis=1).max() > 0.5
 
 
+def test_the_bound_on_norms_is_of_the_weights_that_act_in_training_behind_dropout(runtime: Runtime) -> None:
+    """Worked by hand: rows of norm 5 and 1 under a bound of 4. Kept inputs are divided by 0.8 and kept units by 0.5: fc1 is bounded by 3.2, fc2
+    by 2, and fc3, the output, by nothing. A learning rate of 1e-12 moves no weight of float32 that is larger than 1e-4."""
+    model = replace(MODEL, input_dropout=0.2, hidden_dropout=0.5)
+    training = replace(SGD, steps=2, learning_rate=1e-12, momentum=0.0, max_norm=4.0)
+    start = {name: np.zeros_like(weight) for name, weight in initial_weights(model, 0).items()}
+    for name in ("fc1.weight", "fc2.weight", "fc3.weight"):
+        start[name][0, :2], start[name][1, :2] = (3, 4), (0.6, 0.8)
+    [first, second] = fit(replace(TASK, model=model, training=training, last_step=2), [Replicate(f"{s}", s, start) for s in (0, 1)], runtime)
+    for trained in (first, second):
+        wanted = {"fc1.weight": (1.92, 2.56), "fc2.weight": (1.2, 1.6), "fc3.weight": (3, 4)}
+        for name, row in wanted.items():
+            np.testing.assert_allclose(trained.weights[name][0, :2], row, rtol=1e-6)
+            np.testing.assert_allclose(trained.weights[name][1, :2], (0.6, 0.8), rtol=1e-6)
+
+
+def test_logits_are_computed_in_float32_whatever_the_precision_of_training(runtime: Runtime) -> None:
+    weights = initial_weights(MODEL, 0)
+    low, full = (fit_module.logits(MODEL, TASK.dataset, task.training, weights, runtime) for task in (LOW, TASK))
+    np.testing.assert_array_equal(low, full)
+
+
 LOW = replace(TASK, training=replace(SGD, precision="bf16-mixed"))
 
 
