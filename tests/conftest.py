@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +56,20 @@ class SmokeRun:
 
 @pytest.fixture(scope="session", params=SMOKE)
 def smoke_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SmokeRun:
+    """The run is a program of its own, with two workers, for one experiment; for the others it is made in this process, which has torch
+    imported already."""
     results = tmp_path_factory.mktemp(request.param.replace("/", "_"))
-    workers = 2 if request.param == "smoke/lottery_ticket" else 1  # every process takes seconds to load torch
-    done = run_command(f"experiment={request.param}", f"lab.results={results}", f"lab.workers={workers}", "lab.device=cpu", "logger=csv")
-    return SmokeRun(request.param, results, done)
+    arguments = (f"experiment={request.param}", f"lab.results={results}", "lab.device=cpu", "logger=csv")
+    if request.param == "smoke/lottery_ticket":
+        return SmokeRun(request.param, results, run_command(*arguments, "lab.workers=2"))
+    import run
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(ROOT)
+        patch.setattr(sys, "argv", ["run.py"])
+        code = run.main([*arguments, "lab.workers=1"])
+    return SmokeRun(request.param, results, subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue()))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

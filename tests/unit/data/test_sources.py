@@ -137,9 +137,9 @@ def test_a_wrong_array_is_named(shapes, tmp_path, changed, said):
     assert said in message("grey", tmp_path)
 
 
-def test_an_unknown_data_set_brings_the_near_name_and_the_list(tmp_path):
-    said = message("cifar", tmp_path)
-    assert "'cifar'" in said and "did you mean 'cifar10'" in said and "mnist, cifar10, cifar100, svhn, digits" in said
+def test_an_unknown_data_set_brings_the_near_name_or_the_list(tmp_path):
+    assert "there is no data set 'cifar'; did you mean 'cifar10'?" in message("cifar", tmp_path)
+    assert "there is no data set 'wordnet'; there are mnist, cifar10, cifar100, svhn, digits" in message("wordnet", tmp_path)
 
 
 def test_without_files_and_network_one_line_names_the_three_ways(tmp_path, monkeypatch):

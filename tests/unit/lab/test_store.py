@@ -31,8 +31,8 @@ ARTIFACT = Artifact(
         "mask/fc1.weight": np.random.default_rng(1).random((30, 20)) < 0.2,
         "curve/step": np.arange(0, 500, 100),
     },
-    {"test_accuracy": 0.9812, "steps": 500, "seconds": 12.5},
-    {"commit": "abc1234", "device": "cpu"},
+    {"test_accuracy": 0.9812, "steps": 500},
+    {"commit": "abc1234", "device": "cpu", "seconds": 12.5},
 )
 
 
