@@ -47,8 +47,11 @@ class Feed:
             raise ValueError(f"a teacher answered {wrong[0]} examples, but there are {len(self.labels)}: its logits are of another data set")
         # Each replicate's teacher logits, one after another: (R N, classes).
         self.teachers = torch.as_tensor(np.concatenate(teachers)).to(device) if teachers else None
-        # Without augmentation the inputs are scaled once, and a batch is a single gather.
-        self.images = images if self.augmented else torch.cat([scale(part, splits, dataset.scaling, dtype) for part in images.split(4096)])
+        self.images = images
+        if not self.augmented:  # the inputs are scaled once, part by part into their place, and a batch is a single gather
+            self.images = torch.empty(images.shape, dtype=dtype, device=device)
+            for part, place in zip(images.split(4096), self.images.split(4096), strict=True):
+                place.copy_(scale(part, splits, dataset.scaling, dtype))
 
     def batches(self, first_step: int, last_step: int, rank: int = 0, world: int = 1) -> Iterator[dict[str, Tensor]]:
         """One batch a step, x (R, B, C, H, W), y (R, B) and teacher_logits (R, B, classes), for the updates first_step .. last_step - 1."""
