@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -130,8 +131,8 @@ def publish(
 
 
 def _as_written(arguments: Sequence[str]) -> list[str]:
-    """Arguments as one would type them in the repository's folder."""
-    return [word.replace(f"{ROOT}/", "") for word in arguments]
+    """Arguments as one would type them in the repository's folder; of a path elsewhere only its last name is anybody's business."""
+    return [re.sub(r"(^|=)/(?:[^/]+/)*", r"\1.../", word.replace(f"{ROOT}/", "")) for word in arguments]
 
 
 def _provenance(device: str) -> dict[str, Any]:

@@ -223,11 +223,12 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
                 raise UserError(
                     f"model {stage.model.name} has {outputs[pair]} outputs, but {stage.dataset.name} has {data.classes} classes: {mend}"
                 )
-            processes = lab.settings.trainer.get("devices", 1) * lab.settings.trainer.get("num_nodes", 1)
-            if stage.training.batch_size % processes:
-                raise UserError(f"training.batch_size = {stage.training.batch_size} does not divide among {processes} processes")
             if stage.training.batch_size > len(data.train_y):
                 raise UserError(f"training.batch_size = {stage.training.batch_size} is more than the {len(data.train_y)} training examples")
+        processes = lab.settings.trainer.get("devices", 1) * lab.settings.trainer.get("num_nodes", 1)
+        shares = processes * (1 if stage.specialty is None else 2)  # of a specialist's batch each half is shared out by itself
+        if stage.training.batch_size % shares:
+            raise UserError(f"training.batch_size = {stage.training.batch_size} does not divide among {processes} processes")
         _check_teacher(stage, outputs)
         if isinstance(stage.specialty, Specialty):
             _check_batches(stage, stage.specialty.classes.size, splits(stage.dataset, lab.settings.data_dir))

@@ -279,7 +279,7 @@ class BiasShift(Stage):
     """What a shift of the biases of `classes` does to a net whose transfer set did not have them in proportion (Hinton et al. 2015, sec. 3).
 
     The shift is chosen twice: where the test errors are fewest, as the paper did, and where the mean predicted probability of `classes` on
-    the training images of `whole` is their share there, for which neither a label of these images nor the test split is looked at.
+    the training images of `whole` is their share there: of the labels of these images only that share is used, of the test split nothing.
 
     Metrics, each with the suffix `_before`, `_tuned` or `_matched`: `test_errors`, `class_errors` (among test examples of `classes`),
     `test_accuracy`, and but for `_before` the `shift`; `class_examples`, how many test examples `classes` have. Curves: `shift`,

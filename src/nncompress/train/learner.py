@@ -199,9 +199,6 @@ class Learner(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         self.share = (self.global_rank, self.trainer.world_size)
-        halves = 1 if self.specialties is None else 2  # each is shared out by itself
-        if self.training_spec.batch_size % (halves * self.share[1]):
-            raise UserError(f"training.batch_size = {self.training_spec.batch_size} does not divide among {self.share[1]} processes")
         self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device, self.teachers, self.specialties)
         self.validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
         self._bounds = self._norm_bounds()
