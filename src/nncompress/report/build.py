@@ -5,10 +5,9 @@ Nothing here trains or imports torch. Whatever is missing (a run still going, a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,13 +17,12 @@ from nncompress.report.experiments import Described, read_experiments
 from nncompress.report.figures import draw, save
 from nncompress.report.files import write
 from nncompress.report.records import comparable, left_out, of_variant, read_curves, read_records, read_table, scale_of
-from nncompress.report.tables import CSV_COLUMNS, Laid, lay, ledger, markdown, pipes, text
-from nncompress.report.words import number, span, spoken, with_unit
+from nncompress.report.tables import CSV_COLUMNS, Laid, by_kind, estimate, lay, ledger, markdown, pipes, text, verdicts_markdown
+from nncompress.report.words import span, spoken, with_unit
 from nncompress.scales import SCALES
 
 __all__ = ["Described", "draw_all", "fill_readme", "overview", "read_experiments", "render_text", "report"]
 
-KINDS = {"paper": "Claims of the paper", "transferred": "Claims of other papers, tried here", "ours": "Our own"}
 COUNTED = "The counts are of each paper's own claims; claims of other papers and our own stand with the experiment."
 TIMES = "`seconds` are a replicate's share of its stack's wall time; several processes ran at once, other work on the machine included"
 MARKERS = ("<!-- results:begin", "<!-- results:end -->")
@@ -75,10 +73,10 @@ def render_text(results: Path, described: Described, variant: str = "") -> str:
     parts = [text(main)] if main is not None else []
     scale = f"scale: {scale_of(records)}" + (f"; left out: {recorded.left_out}" if recorded.left_out else "")
     width = max(map(len, recorded.verdicts["claim"]), default=0)
-    for heading, verdicts in _by_kind(recorded.verdicts):
+    for heading, verdicts in by_kind(recorded.verdicts):
         lines = [f"{heading} ({_counts(verdicts)}; {scale})"]
         for row in verdicts.to_dict("records"):
-            ours = f"ours {_estimate(row)}" if row["n"] else "not recorded"
+            ours = f"ours {estimate(row)}" if row["n"] else "not recorded"
             published = f", paper {with_unit(row['paper'], row['unit'])}" if pd.notna(row["paper"]) else ""
             lines.append(f"  {row['verdict']:<14}  {row['claim']:<{width}}  {ours}{published} (n = {row['n']})")
         parts.append("\n".join(lines))
@@ -173,12 +171,8 @@ def _section(results: Path, recorded: _Recorded) -> str:
         ("times", TIMES if records["seconds"].notna().any() else ""),
     ]
     parts = [f"## {e.name}", "\n".join(f"- {name}: {value}" for name, value in facts if value)]
-    for heading, verdicts in _by_kind(recorded.verdicts):
-        rows = [
-            [r["statement"], with_unit(r["paper"], r["unit"]), _estimate(r), str(r["n"]), f"**{r['verdict']}**"]
-            for r in verdicts.to_dict("records")
-        ]
-        parts += [f"### {heading}", pipes(["claim", "paper", "ours, mean and 95 % interval", "n", "verdict"], rows)]
+    for heading, verdicts in by_kind(recorded.verdicts):
+        parts += [f"### {heading}", verdicts_markdown(verdicts)]
     kinds = {"records": "records", "tables": "tables", "claims": "claims", "curves": "learning curves"}
     links = [
         f"[{what}]({folder}/{e.name}.{end})"
@@ -206,13 +200,6 @@ def _tables_page(recorded: _Recorded, tables: Sequence[Laid]) -> str:
     return "\n".join(parts)
 
 
-def _by_kind(verdicts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The verdicts on claims of the paper, of other papers, and our own, as far as there are any, each with a heading."""
-    for kind, heading in KINDS.items():
-        if len(own := verdicts[verdicts["kind"] == kind]):
-            yield heading, own
-
-
 def _distinct(records: pd.DataFrame, column: str) -> list[str]:
     """The words of a column, once each."""
     return sorted(set(records[column]) - {""})
@@ -220,17 +207,6 @@ def _distinct(records: pd.DataFrame, column: str) -> list[str]:
 
 def _seeds(records: pd.DataFrame) -> str:
     return span([int(n) for n in records.groupby("arm")["seed"].nunique()])
-
-
-def _estimate(row: Mapping[Any, Any]) -> str:
-    """'0.31 [0.12, 0.50] pp', '2.51 [2.02, 3.12]× (geometric mean)'."""
-    if not row["n"]:
-        return "–"
-    unit, bounds = row["unit"], ""
-    if pd.notna(row["ci_low"]):
-        bounds = f" [{number(row['ci_low'], unit)}, {number(row['ci_high'], unit)}]"
-    name = "×" if unit == "×" else f" {unit}" if unit else ""
-    return number(row["ours"], unit) + bounds + name + (" (geometric mean)" if row["mean"] == "geometric" else "")
 
 
 def _counts(verdicts: pd.DataFrame) -> str:

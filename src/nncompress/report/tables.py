@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -11,10 +12,13 @@ from nncompress.report.declare import Published, Table
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, number, percent, span, spoken, with_unit
 
-__all__ = ["CSV_COLUMNS", "Laid", "Published", "Table", "lay", "ledger", "markdown", "text"]
+__all__ = [
+    "CSV_COLUMNS", "Laid", "Published", "Table", "by_kind", "estimate", "lay", "ledger", "markdown", "pipes", "text", "verdicts_markdown",
+]  # fmt: skip
 
 CSV_COLUMNS = ("table", "row", "column", "metric", "mean", "std", "n", "paper", "scale")
 NUMERIC = ("", *"0123456789–−∞≥")
+KINDS = {"paper": "Claims of the paper", "transferred": "Claims of other papers, tried here", "ours": "Our own"}
 SAME_DENSITY = 0.03
 """Two densities are one if they differ by at most this share: the papers print two or three figures."""
 
@@ -201,3 +205,29 @@ def _published(paper: pd.DataFrame, records: pd.DataFrame, table: Table, place: 
         else:
             return None
     return None if rows.empty else float(rows["value"].iloc[0])
+
+
+def by_kind(verdicts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The verdicts on claims of the paper, of other papers, and our own, as far as there are any, each with a heading."""
+    for kind, heading in KINDS.items():
+        if len(own := verdicts[verdicts["kind"] == kind]):
+            yield heading, own
+
+
+def verdicts_markdown(verdicts: pd.DataFrame) -> str:
+    """A row a claim: its statement, the paper's value, ours with its interval, n and the verdict."""
+    rows = [
+        [r["statement"], with_unit(r["paper"], r["unit"]), estimate(r), str(r["n"]), f"**{r['verdict']}**"] for r in verdicts.to_dict("records")
+    ]
+    return pipes(["claim", "paper", "ours, mean and 95 % interval", "n", "verdict"], rows)
+
+
+def estimate(row: Mapping[Any, Any]) -> str:
+    """'0.31 [0.12, 0.50] pp', '2.51 [2.02, 3.12]× (geometric mean)'."""
+    if not row["n"]:
+        return "–"
+    unit, bounds = row["unit"], ""
+    if pd.notna(row["ci_low"]):
+        bounds = f" [{number(row['ci_low'], unit)}, {number(row['ci_high'], unit)}]"
+    name = "×" if unit == "×" else f" {unit}" if unit else ""
+    return number(row["ours"], unit) + bounds + name + (" (geometric mean)" if row["mean"] == "geometric" else "")
