@@ -158,6 +158,8 @@ def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) 
     if not rows:
         return None
     head = ["what", "arm", "weights remaining", "paper", "ours", "n", "source"]
+    if not any(row[2] for row in rows):  # a paper that prunes nothing
+        head, rows = [*head[:2], *head[3:]], [[*row[:2], *row[3:]] for row in rows]
     note = " ".join([f"Ours: mean ± standard deviation over n seeds; scale: {scale_of(records)}.", *([table.note] if table.note else [])])
     return Laid(table.title, head, rows, note, _cells(cells))
 

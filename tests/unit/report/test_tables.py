@@ -67,6 +67,17 @@ def test_published_numbers_stand_beside_ours() -> None:
     assert ours["test accuracy at early stop below the winning ticket's", "random reinit"] == ("0.50 pp", "0.60 ± 0.00", "5")
 
 
+def test_a_paper_that_prunes_nothing_has_no_column_for_the_weights_remaining() -> None:
+    paper = pd.DataFrame(
+        [{"source": "a", "model": "mlp", "arm": "plain", "density": float("nan"), "metric": "test_accuracy", "value": 0.5, "note": "b"}]
+    )
+    records = tidy(pd.DataFrame([{"arm": "plain", "seed": 0, "model": "mlp", "scale": "paper", "test_accuracy": 0.6}]))
+    laid = lay(Published("paper", "", {"test_accuracy": "%"}), records, paper)
+    assert laid is not None
+    assert laid.head == ["what", "arm", "paper", "ours", "n", "source"]
+    assert laid.rows == [["b", "plain", "50.00 %", "60.00", "1", "a"]]
+
+
 def test_the_published_numbers_are_fractions_with_a_source() -> None:
     paper = pd.read_csv("results/paper/lottery_ticket.csv")
     assert list(paper.columns) == ["source", "model", "arm", "density", "metric", "value", "note"]
