@@ -187,7 +187,7 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
             points.append(_draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles))
             fixed = fixed * alike + _draw_horizontals(axes, lines, panel, records)
             seeds += points[-1]["count"].to_list()
-            _limit(axes, panel, pd.concat(points if alike else points[-1:])["mean"].to_list(), fixed)
+            _limit(axes, panel, pd.concat(points if alike else points[-1:]), fixed)
         # Panels may share their range, which is known only now. Learning curves come from below the frame, as anybody sees.
         for axes, seen in zip(figure.axes if lines.source == "records" else [], points, strict=False):
             _mark_below(axes, seen)
@@ -220,9 +220,10 @@ def _style() -> AbstractContextManager[None]:
 
 
 def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]]) -> pd.DataFrame:
-    """Draw the panel's lines. Returns `mean`, `count`, `colour` of all their points by x, in the panel's unit."""
+    """Draw the panel's lines. Returns `mean`, `high` (the upper edge of the band), `count`, `colour` of all their points by x, in the
+    panel's unit."""
     factor = _factor(panel)
-    drawn = [pd.DataFrame(columns=["mean", "count", "colour"]).astype({"mean": float, "count": float})]
+    drawn = [pd.DataFrame(columns=["mean", "high", "count", "colour"]).astype({"mean": float, "high": float, "count": float})]
     for name, style in styles.items():
         mine = rows[(rows[lines.series] == name) & rows[panel.metric].notna()]
         over = (mine.groupby([x, "seed"])[panel.metric].mean() * factor).groupby(x).agg(["mean", "std", "min", "max", "count"])
@@ -235,7 +236,7 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         axes.plot(over.index, over["mean"], label=label, linestyle="--" if hides else "-", **style)  # what lies under dashes shows
         low, high = (over["mean"] - over["std"], over["mean"] + over["std"]) if lines.band == "std" else (over["min"], over["max"])
         axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)
-        drawn.append(over[["mean", "count"]].assign(colour=[style["color"]] * len(over)))
+        drawn.append(over[["mean", "count"]].assign(high=high.fillna(over["mean"]), colour=[style["color"]] * len(over)))
     if x == "level":
         _density_axis(axes, rows["level"])
     else:
@@ -263,12 +264,13 @@ def _factor(panel: Panel | HeatMap | Dots) -> int:
     return 100 if panel.unit in ("%", "pp") else 1
 
 
-def _limit(axes: Axes, panel: Panel, heights: list[float], fixed: list[float]) -> None:
+def _limit(axes: Axes, panel: Panel, points: pd.DataFrame, fixed: list[float]) -> None:
     """The y range: from zero for steps and differences; where the panel zooms, down to the lowest point that is no outlier, if that at
-    least halves the range.
+    least halves the range, and up to the upper edge of the bands.
 
     An outlier lies more than one and a half interquartile ranges below the lower quartile. `fixed`: heights that are always in the range.
     """
+    heights = points["mean"].to_list()
     if not heights:
         return
     if panel.unit in ("steps", "pp"):
@@ -279,7 +281,8 @@ def _limit(axes: Axes, panel: Panel, heights: list[float], fixed: list[float]) -
         lowest, floor, top = min(heights + fixed), min([height for height in heights if height >= fence] + fixed), max(heights + fixed)
         floor = floor if top - lowest > 2 * (top - floor) else lowest
         height = max(top - floor, 0.01 * abs(top), 1e-6)  # of points that agree, the ticks should not show how a float is rounded
-        axes.set_ylim(floor - 0.15 * height, top + 0.12 * height)
+        edge = points["high"][points["mean"] >= floor].max()
+        axes.set_ylim(floor - 0.15 * height, max(top + 0.12 * height, edge + 0.03 * height))
 
 
 def _mark_below(axes: Axes, points: pd.DataFrame) -> None:

@@ -146,6 +146,14 @@ def test_zoom_leaves_out_a_steep_beginning_and_marks_where_a_line_leaves_the_fra
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
 
 
+def test_zoom_leaves_room_for_the_bands() -> None:
+    steps = [{"arm": "a", "seed": seed, "step": step, "accuracy": (50 + wide) / 100} for step in (0, 1) for seed, wide in ((0, -9), (1, 9))]
+    lines = Lines("x", "x", (Panel("accuracy", "accuracy, %", "%", zoom=True),), x="step", x_label="step")
+    figure = draw(lines, tidy(pd.DataFrame(steps).assign(model="mlp", dataset="digits", scale="smoke")), pd.DataFrame())
+    assert figure is not None
+    assert figure.axes[0].get_ylim()[1] > 50 + 9 * 2**0.5
+
+
 @pytest.mark.parametrize(
     "heights",
     [
