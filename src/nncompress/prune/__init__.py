@@ -3,6 +3,7 @@
 from nncompress.prune.account import Account, Layer, account
 from nncompress.prune.magnitude import keep_largest
 from nncompress.prune.mask import density, layer_densities, overlap, overlap_by_chance, shuffle_masks, whole_masks
+from nncompress.prune.neurons import importance_by_weights, keep_units, without_units
 from nncompress.prune.schedule import one_shot_fraction, surviving_share
 from nncompress.prune.threshold import adjusted_dropout, gaussian_share, keep_above, thresholds
 from nncompress.prune.units import without_dead_units
@@ -14,8 +15,10 @@ __all__ = [
     "adjusted_dropout",
     "density",
     "gaussian_share",
+    "importance_by_weights",
     "keep_above",
     "keep_largest",
+    "keep_units",
     "layer_densities",
     "one_shot_fraction",
     "overlap",
@@ -25,4 +28,5 @@ __all__ = [
     "thresholds",
     "whole_masks",
     "without_dead_units",
+    "without_units",
 ]
