@@ -16,9 +16,18 @@ _STREAMS = {
     "special examples": 5,
     "other examples": 6,
     "clusters": 7,
+    "random units": 12,
 }
 Stream = Literal[
-    "canonical order", "validation split", "batch order", "augmentation", "dropout", "special examples", "other examples", "clusters"
+    "canonical order",
+    "validation split",
+    "batch order",
+    "augmentation",
+    "dropout",
+    "special examples",
+    "other examples",
+    "clusters",
+    "random units",
 ]
 
 

@@ -294,27 +294,36 @@ def score(model: Model, dataset: Dataset, training: Training, weights: Weights, 
 def activations(model: Model, dataset: Dataset, weights: Weights, runtime: Runtime) -> dict[str, float]:
     """Mean share of each layer's outputs that is not zero on the training split, in float32: after its ReLU and pooling, of the output layer
     the logits (Han et al. 2015, Act%)."""
+    return {name: float(shares.mean()) for name, shares in unit_activations(model, dataset, weights, runtime).items()}
+
+
+def unit_activations(model: Model, dataset: Dataset, weights: Weights, runtime: Runtime) -> dict[str, np.ndarray]:
+    """Of each unit of each layer the share of its outputs that is not zero, (units,), over the training split and, behind a convolution, its
+    places: one less its APoZ (Hu et al. 2016). In float32, after ReLU and pooling; of the output layer the logits."""
     with computing(runtime), torch.no_grad():
         net = build(model)
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
         net.to(runtime.device)
         data = splits(dataset, runtime.data_dir)
-        counted = {name: [0, 0] for name, module in net.named_children() if isinstance(module, nn.Linear | nn.Conv2d)}
+        layers = {name: module for name, module in net.named_children() if isinstance(module, nn.Linear | nn.Conv2d)}
+        nonzero = {name: np.zeros(len(module.weight)) for name, module in layers.items()}
+        outputs = dict.fromkeys(layers, 0)
+
+        def count(layer: str, x: Tensor) -> None:
+            by_unit = x.reshape(len(x), len(nonzero[layer]), -1)  # also of places that were laid flat already, channel by channel
+            nonzero[layer] += by_unit.count_nonzero((0, 2)).cpu().numpy()
+            outputs[layer] += by_unit.shape[0] * by_unit.shape[2]
+
         for images in data.train_x.split(1000):
-            x, layer = scale(images.to(runtime.device), data, dataset.scaling, torch.float32), None
+            x, layer = scale(images.to(runtime.device), data, dataset.scaling, torch.float32), ""
             for name, module in net.named_children():
-                if name in counted:
-                    _count(counted, layer, x)
+                if name in layers:
+                    if layer:
+                        count(layer, x)
                     layer = name
                 x = module(x)
-            _count(counted, layer, x)
-        return {name: nonzero / outputs for name, (nonzero, outputs) in counted.items()}
-
-
-def _count(counted: dict[str, list[int]], layer: str | None, outputs: Tensor) -> None:
-    if layer is not None:
-        counted[layer][0] += int(outputs.count_nonzero())
-        counted[layer][1] += outputs.numel()
+            count(layer, x)
+        return {name: counts / outputs[name] for name, counts in nonzero.items()}
 
 
 def interpolate(
@@ -378,4 +387,5 @@ __all__ = [
     "splits",
     "time_per_step",
     "trainer",
+    "unit_activations",
 ]

@@ -1,0 +1,127 @@
+"""What the recipe of pruning units claims, tabulates and draws. Imports neither pandas nor torch.
+
+Accuracies are those of the test split after the last step, in the form whose speed is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from nncompress.report.declare import Claim, Lines, Panel, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Statistic: TypeAlias = "Callable[[DataFrame], Series]"
+UNITS = ("units_by_activity", "units_by_weights", "units_at_random")
+ORDER = ("dense", "int8", *UNITS, "fresh", "single_weights")
+SPARSE = 0.1
+"""Share of the weights that is left where unstructured pruning is said to be slow."""
+BATCH = 64
+
+
+def of(records: DataFrame, arm: str, metric: str) -> Series:
+    """The arm's metric by share and seed."""
+    return records[records["arm"] == arm].groupby(["share", "seed"])[metric].mean()
+
+
+def gentlest(records: DataFrame, arm: str, metric: str) -> Series:
+    """By seed, of the round that removes least."""
+    values = of(records, arm, metric)
+    return values if values.empty else values.xs(values.index.get_level_values("share").max(), level="share")
+
+
+def sparsest(records: DataFrame, arm: str, metric: str) -> Series:
+    """By seed, of the first round that leaves at most a tenth of the weights (biases not counted)."""
+    weights = of(records, arm, "weights")
+    dense = of(records, "dense", "weights").mean()
+    shares = weights[weights <= SPARSE * dense].index.get_level_values("share")
+    values = of(records, arm, metric)
+    return values.iloc[:0].droplevel("share") if shares.empty else values.xs(shares.max(), level="share")
+
+
+def lost(arm: str) -> Statistic:
+    """Test accuracy that the gentlest round costs, after retraining."""
+    return lambda records: of(records, "dense", "test_accuracy").droplevel("share") - gentlest(records, arm, "test_accuracy")
+
+
+def saved_before_retraining(records: DataFrame) -> Series:
+    """How much more accurate the net is without its least active units than without as many random ones, before it is trained on."""
+    metric = "before_retraining_test_accuracy"
+    return gentlest(records, "units_by_activity", metric) - gentlest(records, "units_at_random", metric)
+
+
+def slow(records: DataFrame) -> Series:
+    return sparsest(records, "single_weights", f"speedup_{BATCH}")
+
+
+def times_faster(records: DataFrame) -> Series:
+    """Speed-up of the smaller dense net over that of the sparse one with as many weights."""
+    return sparsest(records, "units_by_activity", f"speedup_{BATCH}") / slow(records)
+
+
+def rank_correlation(arms: tuple[str, ...]) -> Statistic:
+    """Spearman's, of compression and speed-up, over the arms' nets of a seed."""
+
+    def statistic(records: DataFrame) -> Series:
+        chosen = records[records["arm"].isin(arms)]
+        ranked = chosen[["seed", "compression", f"speedup_{BATCH}"]].groupby("seed")
+        return ranked.apply(lambda mine: mine["compression"].rank().corr(mine[f"speedup_{BATCH}"].rank()))
+
+    return statistic
+
+
+WEN, HU = "Wen et al. 2016, of AlexNet:", "Hu et al. 2016:"
+CLAIMS = (
+    Claim(
+        "activity_harmless", f"{HU} without a quarter of the units, those that are seldom active, a net trained on is at most 0.2 points less "
+        "accurate.",
+        None, lost("units_by_activity"), high=0.002, unit="pp", kind="transferred",
+    ),
+    Claim(
+        "activity_beats_random", f"{HU} before it is trained on, a net without its seldom active units is more accurate than one without as "
+        "many random ones.",
+        None, saved_before_retraining, low=0, unit="pp", kind="transferred",
+    ),
+    Claim(
+        "single_weights_slow", f"{WEN} with a tenth of its weights at scattered places a net is less than 1.5 times as fast (batches of 64).",
+        None, slow, high=1.5, unit="×", geometric=True, kind="transferred",
+    ),
+    Claim(
+        "units_faster", f"{WEN} with as few weights, a net without units is at least twice as fast as one without single weights (batches of "
+        "64).",
+        None, times_faster, low=2, unit="×", geometric=True, kind="transferred",
+    ),
+    Claim(
+        "bytes_are_time_for_units", "Of nets without units, those that are smaller are faster: rank correlation of compression and speed-up.",
+        None, rank_correlation(("dense", *UNITS, "fresh")), low=0.8, kind="ours",
+    ),
+    Claim(
+        "bytes_are_not_time", "Over all methods compression says little of speed-up: their rank correlation is below 0.8.",
+        None, rank_correlation(ORDER), high=0.8, kind="ours",
+    ),
+)  # fmt: skip
+TABLES = (
+    Table("accuracy", "Test accuracy, %, by the share of units left", "test_accuracy", columns="share", order=ORDER),
+    Table("before_retraining", "Test accuracy before retraining, %, by the share of units left", "before_retraining_test_accuracy",
+          columns="share", order=UNITS),
+    Table("compression", "Bytes of the dense net over bytes in the form that is measured", "compression", unit="×", columns="share",
+          order=ORDER),
+    Table("speedup_1", "Speed-up, one image at a time", "speedup_1", unit="×", columns="share", order=ORDER),
+    Table("speedup_64", "Speed-up, batches of 64", "speedup_64", unit="×", columns="share", order=ORDER),
+)  # fmt: skip
+FIGURES = (
+    Lines(
+        "speed", "Are bytes saved time saved?",
+        (Panel("speedup_1", "speed-up, one image", "×"), Panel("speedup_64", "speed-up, batches of 64", "×")),
+        x="compression", x_label="compression, times", order=ORDER, where={"arm": ORDER[1:]},
+    ),
+    Lines(
+        "accuracy", "What pruning units costs",
+        (Panel("test_accuracy", "test accuracy, %", "%", zoom=True),
+         Panel("before_retraining_test_accuracy", "before retraining, %", "%")),
+        x="share", x_label="share of units left", order=ORDER, where={"arm": ORDER[2:]}, baseline={"arm": ("dense",)},
+        baseline_label="dense net",
+    ),
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""The recipe of pruning units: what it declares, and that every claim can come out each way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import run
+from experiments.neuron_pruning import Config, check, rows, smaller
+from experiments.neuron_pruning_claims import CLAIMS, UNITS
+from nncompress.errors import UserError
+from nncompress.lab.configuration import request
+from nncompress.lab.neurons import SmallerWeights, Speed
+from nncompress.lab.stages import PrunedMask
+from nncompress.report.claims import judge
+
+PAPER: Config = request(run.CONF, ["experiment=neuron_pruning"]).config
+
+
+def verdicts(lost: float, random_before: float, sparse: float, small: float, of_bytes: float) -> dict[str, str]:
+    """Of five seeds: the accuracy that pruning units costs, that of random units before retraining, the speed-ups of a tenth of the weights
+    sparse and small, and by how much of their compression the smaller nets are faster."""
+    found: list[dict[str, Any]] = []
+
+    def add(arm: str, share: float, weights: float, accuracy: float, compression: float, speed: float, before: float | None = None) -> None:
+        found.append(
+            {
+                "model": "mlp", "dataset": "mnist", "scale": "paper", "variant": "", "seed": seed, "arm": arm, "share": share,
+                "weights": weights, "test_accuracy": accuracy + apart, "compression": compression, "speedup_64": speed * (1 + apart),
+                "before_retraining_test_accuracy": before,
+            }
+        )  # fmt: skip
+
+    for seed in range(5):
+        apart = (seed - 2) * 1e-4
+        add("dense", 1, 1000, 0.98 + apart, 1, 1)
+        add("int8", 1, 1000, 0.98, 4, 1.2)
+        for arm in UNITS:
+            before = random_before if arm == "units_at_random" else 0.9
+            add(arm, 0.75, 700, 0.98 - lost, 1.4, 1.4**of_bytes, before)
+            add(arm, 0.25, 100, 0.9, 10, small, 0.5)
+        add("single_weights", 0.75, 700, 0.98, 0.7, 0.5)
+        add("single_weights", 0.25, 100, 0.98, 5, sparse)
+    return {claim.id: str(judge(claim, pd.DataFrame(found))["verdict"]) for claim in CLAIMS}
+
+
+def test_every_claim_can_come_out_each_way() -> None:
+    assert set(verdicts(lost=0.001, random_before=0.5, sparse=0.5, small=8, of_bytes=1).values()) == {"reproduced"}
+    refuted = verdicts(lost=0.01, random_before=0.95, sparse=8, small=6, of_bytes=1)
+    assert {claim for claim, verdict in refuted.items() if verdict == "not reproduced"} == {
+        "activity_harmless", "activity_beats_random", "single_weights_slow", "units_faster", "bytes_are_not_time",
+    }  # fmt: skip
+    assert verdicts(lost=0, random_before=0.5, sparse=0.5, small=0.2, of_bytes=-1)["bytes_are_time_for_units"] == "not reproduced"
+
+
+def test_rounds_prune_what_the_one_before_has_left() -> None:
+    stages = {(str(r.columns["arm"]), r.columns["share"]): r.stage for r in rows(PAPER) if r.columns["seed"] == 0}
+    first, second = stages["units_by_activity", 0.75], stages["units_by_activity", 0.5]
+    assert isinstance(first, Speed) and isinstance(second, Speed)
+    assert first.fit.model.widths == (784, 225, 75, 10) and second.fit.model.widths == (784, 150, 50, 10)
+    assert isinstance(second.fit.start, SmallerWeights) and second.fit.start.fit == first.fit and second.dense == first.dense
+    fresh = stages["fresh", 0.5]
+    assert isinstance(fresh, Speed)
+    assert fresh.fit.model == second.fit.model and fresh.fit.training == PAPER.training
+
+
+def test_single_weights_keeps_as_many_of_each_layer_as_the_smaller_net_has() -> None:
+    stages = {(str(r.columns["arm"]), r.columns["share"]): r.stage for r in rows(PAPER) if r.columns["seed"] == 0}
+    for share in PAPER.shares:
+        speed = stages["single_weights", share]
+        assert isinstance(speed, Speed) and speed.form == "csr" and isinstance(speed.fit.mask, PrunedMask)
+        kept = speed.fit.mask.expected_shares()
+        assert kept == pytest.approx({"fc1.weight": share, "fc2.weight": share**2, "fc3.weight": share})
+
+
+def test_a_budget_shrinks_it() -> None:
+    sizes = [len(list(rows(config))) for config in smaller(PAPER)]
+    assert sizes[0] == 5 * (2 + 5 * 6) and sizes == sorted(sizes, reverse=True) and sizes[-1] == 3 * (2 + 5 * 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"shares": [0.5, 0.75]}, "shares = [0.5, 0.75]: give them falling, since each round prunes what the one before has left"),
+        ({"shares": []}, "shares is empty: give at least one"),
+        (
+            {"model": replace(PAPER.model, name="lenet_300_100", widths=())},
+            "model.name = lenet_300_100: units are removed from an mlp with hidden layers; give model.widths of one",
+        ),
+    ],
+)
+def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        check(replace(PAPER, **change))
+    assert str(refusal.value) == line
