@@ -16,9 +16,18 @@ _STREAMS = {
     "special examples": 5,
     "other examples": 6,
     "clusters": 7,
+    "test split": 8,
 }
 Stream = Literal[
-    "canonical order", "validation split", "batch order", "augmentation", "dropout", "special examples", "other examples", "clusters"
+    "canonical order",
+    "validation split",
+    "batch order",
+    "augmentation",
+    "dropout",
+    "special examples",
+    "other examples",
+    "clusters",
+    "test split",
 ]
 
 
