@@ -28,6 +28,7 @@ from nncompress.report.words import natural, percent, span, spoken
 __all__ = ["Dots", "HeatMap", "Lines", "Panel", "Picture", "TreePanel", "Trees", "draw", "save"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+PALE = ("#CFE3F1", "#F7D9C4", "#CDEBDF", "#F2DEEA", "#FAE8C4", "#DDF0FA")
 MARKERS = "osD^vPXh"
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -134,28 +135,26 @@ def _draw_tree(axes: Axes, panel: TreePanel, held: dict[str, np.ndarray]) -> Non
         held[f"{panel.prefix}/{name}"] for name in ("feature", "threshold", "left", "right", "answer", "share")
     )
     words = json.loads(held["words"].tobytes())
-    place, depth, pending, leaves = np.zeros(len(feature)), np.zeros(len(feature), int), [np.int64(0)], 0
+    place, depth, pending, leaves = np.zeros(len(feature)), np.zeros(len(feature), int), [0], 0
     while pending:
         node = pending.pop()
         if feature[node] < 0:
             place[node], leaves = leaves, leaves + 1
             continue
         depth[[left[node], right[node]]] = depth[node] + 1
-        pending += [right[node], left[node]]
-    inner = np.flatnonzero(feature >= 0)
-    for node in inner[::-1]:  # children come after their parents
-        place[node] = (place[left[node]] + place[right[node]]) / 2
-    for node in inner:
-        for child in (left[node], right[node]):
-            axes.plot([place[node], place[child]], [-depth[node], -depth[child]], color="#8C8C8C", linewidth=1.0, zorder=1)
+        pending += [int(right[node]), int(left[node])]
+    for parent in np.flatnonzero(feature >= 0)[::-1]:  # children come after their parents
+        place[parent] = (place[left[parent]] + place[right[parent]]) / 2
+        for child in (left[parent], right[parent]):
+            axes.plot([place[parent], place[child]], [-depth[parent], -depth[child]], color="#8C8C8C", linewidth=1.0, zorder=1)
     for node in range(len(feature)):
         if feature[node] >= 0:
             name = words["features"][feature[node]]
-            condition = f"not {name}" if " = " in name else f"{name} ≤ {threshold[node]:.4g}"
+            condition = f"not {name}" if " = " in name else f"{name} ≤\N{NO-BREAK SPACE}{threshold[node]:.4g}"
             text, colour = fill(condition, 22), "#FFFFFF"
         else:
             text = f"{words['classes'][answer[node]]}\n{percent(float(share[node]))}"
-            colour = ("#CFE3F1", "#F7D9C4", "#CDEBDF", "#F2DEEA", "#FAE8C4", "#DDF0FA")[answer[node] % 6]
+            colour = PALE[answer[node] % len(PALE)]
         box = {"boxstyle": "round,pad=0.3", "facecolor": colour, "edgecolor": "#444444", "linewidth": 0.8}
         axes.text(place[node], -depth[node], text, ha="center", va="center", fontsize=7, bbox=box, zorder=2)
     axes.set_xlim(-0.6, max(leaves - 0.4, 0.6))

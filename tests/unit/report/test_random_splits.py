@@ -109,7 +109,13 @@ def test_trees_are_drawn_with_their_conditions_and_answers(tmp_path: Path) -> No
     figure = draw(FIGURE, RECORDS[RECORDS["dataset"] == "glass"], pd.DataFrame(), tmp_path)
     assert figure is not None
     for axes, name in zip(figure.axes, ("Born again", "CART"), strict=True):
-        assert [text.get_text() for text in axes.texts] == ["size ≤ 2.5", "not colour = red", "no\n35 %", "yes\n25 %", "yes\n40 %"]
+        assert [text.get_text() for text in axes.texts] == [
+            "size ≤\N{NO-BREAK SPACE}2.5",
+            "not colour = red",
+            "no\n35 %",
+            "yes\n25 %",
+            "yes\n40 %",
+        ]
         place = [text.get_position() for text in axes.texts]
         assert place == [(1.25, 0), (0.5, -1), (0, -2), (1, -2), (2, -1)]
         assert axes.get_title(loc="left") == f"{name}: 9 % test error on this split"
