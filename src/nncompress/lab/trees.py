@@ -44,8 +44,11 @@ class TreeStage(Netless):
         return sides(read_cases(self.table.name, data_dir), self.table.test_share, self.seed)
 
     def estimated_seconds(self, data_dir: Path) -> float:
+        import nncompress.trees  # noqa: F401  # scikit-learn takes seconds to be imported, once
+
+        data = self.sides(data_dir)
         began = time.perf_counter()
-        self.try_once(self.sides(data_dir))
+        self.try_once(data)
         return (time.perf_counter() - began) * self.repeats
 
     @property
@@ -115,10 +118,10 @@ class BornAgainCart(TreeStage):
     The ensemble is grown again from its description, which takes a fraction of a second. Of the rates p_alt one is chosen by
     cross-validation on the training cases, in which an ensemble and its born-again trees are grown for each fold; of equals the smallest.
 
-    Metrics: of the tree at the chosen rate those of `measured`, `p_alt`, `validation_accuracy` (cross-validated, at that rate) and
-    `unpruned_leaves`; with the prefix `small_`, those of its nested subtree of at most `readable` leaves. Curves: `p_alt` and, of the
-    born-again tree at each rate, `test_error`, `validation_error`, `size` in leaves, `agreement` with the ensemble on the test cases. Yields
-    `tree/*`, `small/*` and `words`.
+    Metrics: of the tree at the chosen rate those of `measured`, `p_alt` and `validation_accuracy` (cross-validated, at that rate); with the
+    prefix `small_`, those of its largest nested subtree of at most `readable` leaves. Curves: `p_alt` and, of the born-again tree at each
+    rate, `test_error`, `validation_error`, `size` in leaves, `agreement` with the ensemble on the test cases. Yields `tree/*`, `small/*` and
+    `words`.
     """
 
     teacher: ArcedCart
@@ -155,7 +158,7 @@ class BornAgainCart(TreeStage):
         best = int(np.argmin(errors))
         small = next(tree for tree in nested[best] if tree.leaves <= self.readable)  # the root alone at last
         metrics = found[best] | {f"small_{name}": value for name, value in measured(small, data, answers).items()}
-        metrics |= {"p_alt": rates[best], "validation_accuracy": float(1 - errors[best]), "unpruned_leaves": nested[best][0].leaves}
+        metrics |= {"p_alt": rates[best], "validation_accuracy": float(1 - errors[best])}
         curves = {
             "p_alt": np.array(rates),
             "test_error": np.array([1 - each["test_accuracy"] for each in found]),
