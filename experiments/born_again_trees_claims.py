@@ -24,6 +24,8 @@ TOLERANCE = {"glass": 0.03, "sonar": 0.03}
 """How near CART must come to the paper's, where it is not within 1.5 pp: on the smallest sets."""
 FELL = {"breast_cancer": 0.34, "ionosphere": 0.46, "sonar": 0.22}
 """Data sets on which the paper's born-again tree has at least 20 % fewer errors than CART, and by how much."""
+TWO_CLASSES = ("breast_cancer", "ionosphere", "sonar")
+"""Data sets that a tree of a few leaves could answer for."""
 OVERLAP = 1 / 9
 """Test over training cases of a split of 10 to 90."""
 EMBEDDED = "breast_cancer_diagnostic"
@@ -89,18 +91,24 @@ def _of_each_set() -> list[Claim]:
     return found
 
 
-def _of_every_set(dataset: str) -> list[Claim]:
-    name = NAMES.get(dataset, dataset)
-    return [
-        Claim(
-            f"{dataset}_represents", f"On {name} the born-again tree answers as the ensemble does more often than CART.",
-            None, more_agreement, low=0, unit="pp", kind="ours", datasets=(dataset,), overlap=OVERLAP,
-        ),
-        Claim(
-            f"{dataset}_small_tree", f"On {name} the small born-again tree has at most 1 pp more errors than CART.",
-            None, gain_of_small, low=-0.01, unit="pp", kind="ours", datasets=(dataset,), overlap=OVERLAP,
-        ),
-    ]  # fmt: skip
+def _of_ours() -> list[Claim]:
+    found = []
+    for dataset in PRINTED:
+        name = NAMES.get(dataset, dataset)
+        found.append(
+            Claim(
+                f"{dataset}_represents", f"On {name} the born-again tree answers as the ensemble does more often than CART.",
+                None, more_agreement, low=0, unit="pp", kind="ours", datasets=(dataset,), overlap=OVERLAP,
+            )
+        )  # fmt: skip
+        if dataset in TWO_CLASSES:
+            found.append(
+                Claim(
+                    f"{dataset}_small_tree", f"On {name} the small born-again tree has at most 1 pp more errors than CART.",
+                    None, gain_of_small, low=-0.01, unit="pp", kind="ours", datasets=(dataset,), overlap=OVERLAP,
+                )
+            )  # fmt: skip
+    return found
 
 
 CLAIMS = (
@@ -115,7 +123,7 @@ CLAIMS = (
         "Breiman & Shang 1996, of other sets: on scikit-learn's breast cancer arced CART has no more errors than the born-again tree.",
         None, fewer("arced_cart", "born_again_cart"), low=0, unit="pp", kind="transferred", datasets=(EMBEDDED,), overlap=OVERLAP,
     ),
-    *(claim for dataset in PRINTED for claim in _of_every_set(dataset)),
+    *_of_ours(),
 )  # fmt: skip
 
 
