@@ -129,3 +129,23 @@ class Distillation:
     match: Literal["soft_targets", "logits", "probabilities"] = "soft_targets"
     temperature: Positive = 1.0
     hard_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+@dataclass(frozen=True)
+class TableSplit:
+    """A registered table of which a random `test_share` is held out to test on. Which cases these are is the stage's seed to say."""
+
+    __pydantic_config__ = STRICT
+    name: str
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+@dataclass(frozen=True)
+class Smearing:
+    """How born-again trees are grown: `per_node` manufactured cases for each node, by one of the `rates` p_alt (the probability that a
+    coordinate is replaced), the one that errs least in `folds`-fold cross-validation on the training cases."""
+
+    __pydantic_config__ = STRICT
+    rates: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    per_node: Count
+    folds: Annotated[int, Field(ge=2)]

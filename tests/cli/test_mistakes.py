@@ -74,6 +74,14 @@ MISTAKES |= {
         ["experiment=smoke/hinton_speech", "dataset.validation=100"],
         "dataset.validation = 100: tones holds frames of recordings, which are held out by the speaker",
     ),
+    "an unknown table": (
+        ["experiment=smoke/born_again_trees", "tables=[{name: glas}]", "drawn=glas"],
+        "there is no table 'glas'; did you mean 'glass'?",
+    ),
+    "a share of a table that leaves nothing": (
+        ["experiment=smoke/born_again_trees", "tables=[{name: breast_cancer_diagnostic, test_share: 0.0001}]"],
+        "test_share = 0.0001 leaves 0 of 569 cases to test on",
+    ),
     "an unknown speaker": (["experiment=smoke/hinton_speech", "dataset.validation_speakers=[nicolas]"], "'nicolas' is not among"),
 }
 

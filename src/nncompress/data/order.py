@@ -16,7 +16,8 @@ _STREAMS = {
     "special examples": 5,
     "other examples": 6,
     "clusters": 7,
-    "random units": 12,
+    "test split": 8,
+    "random units": 11,
 }
 Stream = Literal[
     "canonical order",
@@ -27,6 +28,7 @@ Stream = Literal[
     "special examples",
     "other examples",
     "clusters",
+    "test split",
     "random units",
 ]
 

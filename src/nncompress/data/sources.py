@@ -263,7 +263,7 @@ def _read_files(name: str, known: Known, data_dir: Path) -> Arrays:
         from filelock import FileLock
 
         data_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(data_dir / f".{name}.lock"), _no_endless_wait(), contextlib.redirect_stdout(io.StringIO()):
+        with FileLock(data_dir / f".{name}.lock"), no_endless_wait(), contextlib.redirect_stdout(io.StringIO()):
             return fetch(data_dir, True)
     except Exception as error:  # anything from a proxy's page to a full disk: to the user it is all one
         raise UserError(
@@ -298,7 +298,7 @@ def _layout_text(known: Known) -> str:
 
 
 @contextlib.contextmanager
-def _no_endless_wait(seconds: float = 30) -> Iterator[None]:
+def no_endless_wait(seconds: float = 30) -> Iterator[None]:
     """torchvision and urllib open their connections without a time limit."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)

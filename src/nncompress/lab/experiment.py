@@ -21,7 +21,7 @@ from nncompress.lab.loggers import RunLogger, file_name
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import BiasShift, Fit, MaskStage, Specialty, Utterances, expected_shares, fit_of
+from nncompress.lab.stages import BiasShift, Fit, MaskStage, Netless, Specialty, Utterances, expected_shares, fit_of
 from nncompress.prune import keep_largest
 from nncompress.types import Augmentation
 
@@ -144,15 +144,22 @@ class Book:
             replace_file(folder / name, content, folder / f".{name}.{os.getpid()}.tmp")
 
     def record(self, row: Row, artifact: Artifact) -> dict[str, Any]:
-        """One tidy row. `total_*` counts every stored stage that the row stands on once: earlier rounds, teachers, their logits and itself."""
+        """One tidy row. `total_*` counts every stored stage that the row stands on once: earlier rounds, teachers, their logits and itself.
+        Of a row without nets there are no steps and no FLOPs."""
         from nncompress.data import known_fingerprint
 
-        e, fit = self.experiment, fit_of(row.stage)
-        costs = [self.lab.cost(stage) for stage in ancestors([row.stage]) if stage.stored]
-        identity = {"experiment": e.name, "scale": e.scale, "dataset": fit.dataset.name, "model": fit.model.name, "variant": e.variant}
-        totals = {"total_flops": sum(flops for flops, _ in costs), "total_seconds": sum(seconds for _, seconds in costs)}
+        e, stage = self.experiment, row.stage
+        costs = [self.lab.cost(each) for each in ancestors([stage]) if each.stored]
+        identity = {"experiment": e.name, "scale": e.scale, "variant": e.variant}
+        totals = {"total_seconds": sum(seconds for _, seconds in costs)}
+        if isinstance(stage, Netless):
+            identity |= {"dataset": stage.dataset_name, "model": stage.model}
+            return {**identity, **row.columns, **artifact.metrics, **totals, **artifact.provenance, "key": stage.key}
+        fit = fit_of(stage)
+        identity |= {"dataset": fit.dataset.name, "model": fit.model.name}
+        totals |= {"total_flops": sum(flops for flops, _ in costs)}
         origin = {"data": known_fingerprint(fit.dataset.name), **artifact.provenance}
-        return {**identity, **row.columns, "steps": fit.steps, **artifact.metrics, **totals, **origin, "key": row.stage.key}
+        return {**identity, **row.columns, "steps": fit.steps, **artifact.metrics, **totals, **origin, "key": stage.key}
 
     def close(self) -> pd.DataFrame:
         """Report on what is recorded, to files and to the terminal."""
@@ -206,6 +213,8 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
                 raise UserError(f"{stage.option}.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
         if isinstance(stage, Utterances) and splits(stage.dataset, lab.settings.data_dir).test_recording is None:
             raise UserError(f"dataset.name = {stage.dataset.name}: utterance errors are of recordings of speech; use fsdd")
+        if isinstance(stage, Netless):
+            stage.fingerprint(lab.settings.data_dir)
         if isinstance(stage, BiasShift):
             _check_shift(stage, splits(stage.whole, lab.settings.data_dir).classes)
         if not isinstance(stage, Fit):
@@ -271,7 +280,8 @@ def _check_teacher(student: Fit, outputs: dict[Any, int]) -> None:
 
 
 class Stopwatch:
-    """How long fits take here: measured once for each kind of fit, dense and with a tenth of the weights, and interpolated by density."""
+    """How long stages take here: measured once for each kind of fit, dense and with a tenth of the weights, and interpolated by density; and
+    once for each kind of stage without a net and its data. Other stages are quick."""
 
     SPARSE = 0.1
 
@@ -281,8 +291,16 @@ class Stopwatch:
 
     def seconds(self, stages: Sequence[Stage]) -> float:
         """Wall time of computing the stages, all workers busy."""
-        fits = [stage for stage in stages if isinstance(stage, Fit)]
-        return sum(fit.steps * self._step(fit) for fit in fits) / self.lab.settings.workers
+        each = [stage.steps * self._step(stage) if isinstance(stage, Fit) else self._netless(stage) for stage in stages]
+        return sum(each) / self.lab.settings.workers
+
+    def _netless(self, stage: Stage) -> float:
+        if not isinstance(stage, Netless):
+            return 0.0
+        kind = (type(stage).__name__, stage.dataset_name)
+        if kind not in self._per_step:
+            self._per_step[kind] = stage.estimated_seconds(self.lab.settings.data_dir)
+        return self._per_step[kind]
 
     def _step(self, fit: Fit) -> float:
         """Seconds of one step of one replicate in a full stack."""

@@ -25,10 +25,10 @@ from tqdm import tqdm
 
 from nncompress.errors import UserError
 from nncompress.lab.processes import agreed, rank, world
-from nncompress.lab.provenance import cores, device_name, provenance
+from nncompress.lab.provenance import cores, device_name, library_version, provenance
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, fit_of, pack
+from nncompress.lab.stages import Fit, Netless, fit_of, pack
 from nncompress.lab.store import Store
 from nncompress.prune import density, layer_densities, whole_masks
 from nncompress.types import STRICT, Count, Model, Positive
@@ -231,6 +231,9 @@ class Lab:
     def _provenance(self, seconds: float, stage: Stage) -> dict[str, Any]:
         from nncompress.data import splits
 
+        if isinstance(stage, Netless):
+            origin = {"device": device_name("cpu"), "scikit_learn": library_version("scikit-learn")}
+            return {**provenance(), **origin, "seconds": seconds, "data": stage.fingerprint(self.settings.data_dir)[:12]}
         fit = fit_of(stage)
         precisions = {fit.training.precision} if fit == stage else {s.training.precision for s in ancestors([stage]) if isinstance(s, Fit)}
         precision = " and ".join(sorted(precisions))

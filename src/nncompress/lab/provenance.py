@@ -23,8 +23,8 @@ def provenance() -> dict[str, Any]:
     """
     return {
         "commit": _commit(),
-        "torch": _version("torch"),
-        "numpy": _version("numpy"),
+        "torch": library_version("torch"),
+        "numpy": library_version("numpy"),
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -65,7 +65,8 @@ def _git(*arguments: str) -> str:
 
 
 @cache
-def _version(package: str) -> str:
+def library_version(package: str) -> str:
+    """The version that is installed, 'unknown' if none is."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -86,6 +87,25 @@ class Fit(Stage):
     def steps(self) -> int:
         """Optimiser steps that this fit takes."""
         return max(0, self.last_step - self.begin_step)
+
+
+@dataclass(frozen=True, eq=False)
+class Netless(Stage):
+    """Base of the stages for which no net is trained: each says itself what its record says of the data and the model."""
+
+    model: ClassVar[str] = ""
+
+    @property
+    def dataset_name(self) -> str:
+        raise NotImplementedError(type(self).__name__)
+
+    def fingerprint(self, data_dir: Path) -> str:
+        """Of the data, which are read and found fit for the stage. Raises: UserError."""
+        raise NotImplementedError(type(self).__name__)
+
+    def estimated_seconds(self, data_dir: Path) -> float:
+        """About how long it computes here in one process, found by doing a part of it."""
+        raise NotImplementedError(type(self).__name__)
 
 
 @dataclass(frozen=True, eq=False)

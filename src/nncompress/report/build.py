@@ -25,6 +25,7 @@ __all__ = ["Described", "draw_all", "fill_readme", "overview", "read_experiments
 
 COUNTED = "The counts are of each paper's own claims; claims of other papers and our own stand with the experiment."
 TIMES = "`seconds` are a replicate's share of its stack's wall time; several processes ran at once, other work on the machine included"
+TIMES_WITHOUT_NETS = "`seconds` are wall time; several processes ran at once, other work on the machine included"
 MARKERS = ("<!-- results:begin", "<!-- results:end -->")
 
 
@@ -168,7 +169,7 @@ def _section(results: Path, recorded: _Recorded) -> str:
         ("seeds", _seeds(records)),
         ("device", "; ".join(_distinct(records, "device"))),
         ("commits", ", ".join(_distinct(records, "commit"))),
-        ("times", TIMES if records["seconds"].notna().any() else ""),
+        ("times", (TIMES if records["steps"].notna().any() else TIMES_WITHOUT_NETS) if records["seconds"].notna().any() else ""),
     ]
     parts = [f"## {e.name}", "\n".join(f"- {name}: {value}" for name, value in facts if value)]
     for heading, verdicts in by_kind(recorded.verdicts):

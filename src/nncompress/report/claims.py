@@ -23,13 +23,17 @@ ROUNDING = 1e-9
 """A difference of two accuracies misses the bound it equals by about 1e-17."""
 
 
-def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of the mean of independent `values`; (NaN, NaN) for fewer than two, a point where they are all equal."""
+def interval(values: Sequence[float], confidence: float = 0.95, overlap: float = 0.0) -> tuple[float, float]:
+    """Student's t interval of the mean of independent `values`; (NaN, NaN) for fewer than two, a point where they are all equal.
+
+    Values of random splits of one data set are not independent, since their training sets overlap: with `overlap`, the test over the training
+    examples, the variance of their mean is (1 / n + overlap) times that of a value, not 1 / n times (Nadeau & Bengio 2003).
+    """
     n = len(values)
     if n < 2:
         return nan, nan
     mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(student.ppf((1 + confidence) / 2, n - 1)) * deviation / sqrt(n)
+    half = float(student.ppf((1 + confidence) / 2, n - 1)) * deviation * sqrt(1 / n + overlap)
     return mean - half, mean + half
 
 
@@ -44,11 +48,12 @@ def judge(claim: Claim, records: pd.DataFrame) -> dict[str, Any]:
 
 
 def judge_all(claims: Sequence[Claim], records: pd.DataFrame) -> pd.DataFrame:
-    """The verdicts on all claims about the models in `records`, in their order."""
+    """The verdicts on all claims about the models and the data sets in `records`, in their order."""
     rows = comparable(tidy(records))
-    models = set(rows["model"])
+    models, datasets = set(rows["model"]), set(rows["dataset"])
+    told = [claim for claim in claims if not claim.models or any(_matches(claim, model) for model in models)]
     return pd.DataFrame(
-        [_judge(claim, rows) for claim in claims if not claim.models or any(_matches(claim, model) for model in models)],
+        [_judge(claim, rows) for claim in told if not claim.datasets or datasets & set(claim.datasets)],
         columns=list(COLUMNS),
     )
 
@@ -56,10 +61,12 @@ def judge_all(claims: Sequence[Claim], records: pd.DataFrame) -> pd.DataFrame:
 def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
     if claim.models:
         rows = rows[rows["model"].isin([model for model in set(rows["model"]) if _matches(claim, model)])]
+    if claim.datasets:
+        rows = rows[rows["dataset"].isin(claim.datasets)]
     values = pd.to_numeric(claim.statistic(rows), errors="coerce").astype(float).replace([inf, -inf], nan).dropna().to_list()
     if claim.geometric:
         values = [log(value) for value in values if value > 0]
-    ours, (ci_low, ci_high) = float(np.mean(values)) if values else nan, interval(values)
+    ours, (ci_low, ci_high) = float(np.mean(values)) if values else nan, interval(values, overlap=claim.overlap)
     if claim.geometric:
         ours, ci_low, ci_high = exp(ours), exp(ci_low), exp(ci_high)
     if len(values) < max(2, claim.minimum_seeds):

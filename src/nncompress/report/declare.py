@@ -26,6 +26,8 @@ class Claim:
     where the records do not hold it. The claim holds where the statistic's mean lies in [`low`, `high`]. `paper`: the published value.
     `models`: name patterns (`conv_*`) of the models that the claim speaks of, empty for all. `geometric`: the values are ratios, so that
     mean and interval are taken of their logarithms and turned back; a value that is not positive counts as missing. `kind`: whose claim.
+    `datasets`: those that the claim speaks of, empty for all. `overlap`: test over training examples, where seeds are random splits of one
+    data set, see `interval`; 0 where seeds are independent.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Claim:
     models: tuple[str, ...] = ()
     geometric: bool = False
     kind: Kind = "paper"
+    datasets: tuple[str, ...] = ()
+    overlap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Table:
     `at`: show of the columns' values only those nearest to these (density: of the rounds there are). `order`: the values of `index` that
     are shown first. `where`: the records that count. `derive`: makes the table's records from them, for a metric or a name they lack.
     `cut_off`: the column that bounds the metric; a cell where a seed comes within 5 % of it is marked as no more than a lower bound.
+    `spread`: what stands after ±, one standard deviation or the standard error of the mean, that over the root of n; the CSV has the deviation.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Table:
     where: Where = field(default_factory=dict)
     derive: Callable[[DataFrame], DataFrame] | None = None
     cut_off: str = ""
+    spread: Literal["std", "standard_error"] = "std"
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,8 @@ class Lines:
     `x` = density is drawn as in the lottery-ticket papers: percent, logarithmic, dense net on the left. `order`: all values that the series
     may have, which fixes their colours over all figures that share it. `at`: show only the series nearest to these numbers. `where`: the
     rows that count. `needs`: values of the series without which there is nothing to show. `baseline`: rows whose mean is a dotted horizontal
-    line, called `baseline_label`. `band`: ± one standard deviation, or minimum to maximum, over seeds. `source`: records, or learning curves
-    with the density of their records. `x_max`: where the x axis ends, as a share of its length.
+    line, called `baseline_label`. `band`: ± one standard deviation or standard error, or minimum to maximum, over seeds. `source`: records,
+    or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length.
     """
 
     name: str
@@ -114,7 +120,7 @@ class Lines:
     needs: tuple[str, ...] = ()
     baseline: Where = field(default_factory=dict)
     baseline_label: str = "dense net"
-    band: Literal["std", "range"] = "std"
+    band: Literal["std", "standard_error", "range"] = "std"
     source: Literal["records", "curves"] = "records"
     derive: Callable[[DataFrame], DataFrame] | None = None
     x_max: float = 1.0
@@ -167,3 +173,24 @@ class Picture:
     x_label: str
     y_label: str
     where: Where = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TreePanel:
+    """One tree of a figure: `prefix`, under which the row of `where` keeps its arrays, what it is called, and the row's metric `accuracy`."""
+
+    label: str
+    prefix: str
+    where: Where
+    accuracy: str = "test_accuracy"
+
+
+@dataclass(frozen=True)
+class Trees:
+    """A figure of decision trees, one under the other, that rows of the recipe keep (`Row.keep_arrays`): of each `<prefix>/feature`,
+    `threshold`, `left`, `right`, `answer` and `share` as in `nncompress.trees.Tree`, and `words`, the names of features and classes. All are
+    of the first seed that has every one of them."""
+
+    name: str
+    title: str
+    panels: tuple[TreePanel, ...]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
 from math import inf
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -18,14 +20,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from nncompress.report.declare import Dots, HeatMap, Lines, Panel, Picture
+from nncompress.report.declare import Dots, HeatMap, Lines, Panel, Picture, TreePanel, Trees
 from nncompress.report.files import write
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
-__all__ = ["Dots", "HeatMap", "Lines", "Panel", "Picture", "draw", "save"]
+__all__ = ["Dots", "HeatMap", "Lines", "Panel", "Picture", "TreePanel", "Trees", "draw", "save"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+PALE = ("#CFE3F1", "#F7D9C4", "#CDEBDF", "#F2DEEA", "#FAE8C4", "#DDF0FA")
 MARKERS = "osD^vPXh"
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -50,11 +53,15 @@ BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
-def draw(figure: Lines | HeatMap | Dots | Picture, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None) -> Figure | None:
+def draw(
+    figure: Lines | HeatMap | Dots | Picture | Trees, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None
+) -> Figure | None:
     """Draw a declared figure from tidied records (or curves, or the folder of arrays that rows kept); None if there is nothing to draw."""
     records = comparable(records)
     if isinstance(figure, Picture):
         return _draw_picture(figure, records, arrays)
+    if isinstance(figure, Trees):
+        return _draw_trees(figure, records, arrays)
     if isinstance(figure, Dots):
         return _draw_dots(figure, records)
     return _draw_heat_map(figure, records) if isinstance(figure, HeatMap) else _draw_lines(figure, records, curves)
@@ -81,6 +88,78 @@ def _draw_picture(picture: Picture, records: pd.DataFrame, arrays: Path | None) 
         caption = f"{_what(records)} Seed {rows['seed'].iloc[0]:.0f}; black: {percent(float(shown.mean()))} of the weights."
         figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
     return figure
+
+
+def _draw_trees(trees: Trees, records: pd.DataFrame, arrays: Path | None) -> Figure | None:
+    if arrays is None:
+        return None
+    every = [chosen(records, panel.where).to_dict("records") for panel in trees.panels]
+    kept = [{int(row["seed"]): row for row in rows if (arrays / f"{row['key']}.npz").exists()} for rows in every]
+    seeds = set.intersection(*map(set, kept))
+    if not seeds:
+        return None
+    rows = [mine[min(seeds)] for mine in kept]
+    found = []
+    for row in rows:
+        with np.load(arrays / f"{row['key']}.npz", allow_pickle=False) as file:
+            found.append(dict(file))
+    heights = [0.9 + 0.72 * _levels(panel.prefix, held) for panel, held in zip(trees.panels, found, strict=True)]
+    with _style():
+        width, height = 9.6, 0.7 + sum(heights)
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
+        all_axes = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, panel, row, held in zip(all_axes, trees.panels, rows, found, strict=True):
+            _draw_tree(axes, panel, held)
+            axes.set_title(f"{panel.label}: {percent(1 - row[panel.accuracy])} test error on this split", loc="left")
+        figure.text(0.1 / width, 1 - 0.1 / height, trees.title, va="top", fontsize=11, fontweight="bold")
+        data = ", ".join(sorted({spoken(row["dataset"]) for row in rows}))
+        how = f"Split {min(seeds)}; left where the condition holds; %: share of the cases."
+        caption = f"{data[:1].upper()}{data[1:]}. Scale: {scale_of(records)}. {how}"
+        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+    return figure
+
+
+def _levels(prefix: str, held: dict[str, np.ndarray]) -> int:
+    """Splits on the longest way from the root to a leaf."""
+    depth = np.zeros(len(held[f"{prefix}/feature"]), int)
+    for node in np.flatnonzero(held[f"{prefix}/feature"] >= 0):
+        depth[[held[f"{prefix}/left"][node], held[f"{prefix}/right"][node]]] = depth[node] + 1
+    return int(depth.max())
+
+
+def _draw_tree(axes: Axes, panel: TreePanel, held: dict[str, np.ndarray]) -> None:
+    """Leaves side by side in their order, each node above the middle of its children."""
+    feature, threshold, left, right, answer, share = (
+        held[f"{panel.prefix}/{name}"] for name in ("feature", "threshold", "left", "right", "answer", "share")
+    )
+    words = json.loads(held["words"].tobytes())
+    place, depth, pending, leaves = np.zeros(len(feature)), np.zeros(len(feature), int), [0], 0
+    while pending:
+        node = pending.pop()
+        if feature[node] < 0:
+            place[node], leaves = leaves, leaves + 1
+            continue
+        depth[[left[node], right[node]]] = depth[node] + 1
+        pending += [int(right[node]), int(left[node])]
+    for parent in np.flatnonzero(feature >= 0)[::-1]:  # children come after their parents
+        place[parent] = (place[left[parent]] + place[right[parent]]) / 2
+        for child in (left[parent], right[parent]):
+            axes.plot([place[parent], place[child]], [-depth[parent], -depth[child]], color="#8C8C8C", linewidth=1.0, zorder=1)
+    for node in range(len(feature)):
+        if feature[node] >= 0:
+            name = words["features"][feature[node]]
+            condition = f"not {name}" if " = " in name else f"{name} ≤\N{NO-BREAK SPACE}{threshold[node]:.4g}"
+            text, colour = fill(condition, 22), "#FFFFFF"
+        else:
+            text = f"{words['classes'][answer[node]]}\n{percent(float(share[node]))}"
+            colour = PALE[answer[node] % len(PALE)]
+        box = {"boxstyle": "round,pad=0.3", "facecolor": colour, "edgecolor": "#444444", "linewidth": 0.8}
+        axes.text(place[node], -depth[node], text, ha="center", va="center", fontsize=7, bbox=box, zorder=2)
+    axes.set_xlim(-0.6, max(leaves - 0.4, 0.6))
+    axes.set_ylim(-depth.max() - 0.5, 0.5)
+    axes.axis("off")
 
 
 def _draw_dots(dots: Dots, records: pd.DataFrame) -> Figure | None:
@@ -234,7 +313,8 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         label = f"{percent(name)} of weights" if lines.series == "level" else spoken(name)
         hides = any(len(line) == len(over) and (line["mean"] - over["mean"]).abs().max() < 0.01 * np.ptp(over["mean"]) for line in drawn)
         axes.plot(over.index, over["mean"], label=label, linestyle="--" if hides else "-", **style)  # what lies under dashes shows
-        low, high = (over["mean"] - over["std"], over["mean"] + over["std"]) if lines.band == "std" else (over["min"], over["max"])
+        half = over["std"] / np.sqrt(over["count"]) if lines.band == "standard_error" else over["std"]
+        low, high = (over["min"], over["max"]) if lines.band == "range" else (over["mean"] - half, over["mean"] + half)
         axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)
         drawn.append(over[["mean", "count"]].assign(high=high.fillna(over["mean"]), colour=[style["color"]] * len(over)))
     if x == "level":
@@ -324,8 +404,8 @@ def _styles(lines: Lines, rows: pd.DataFrame) -> dict[Any, dict[str, Any]]:
 
 
 def _caption(lines: Lines, records: pd.DataFrame, counts: list[float]) -> str:
-    band = "± one standard deviation" if lines.band == "std" else "minimum to maximum"
-    return f"{_what(records)} Mean of {_seeds(counts)}, band: {band}."
+    bands = {"std": "± one standard deviation", "standard_error": "± one standard error", "range": "minimum to maximum"}
+    return f"{_what(records)} Mean of {_seeds(counts)}, band: {bands[lines.band]}."
 
 
 def _what(records: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import pandas as pd
@@ -71,13 +72,14 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
             published = _published(paper, records, table, {index: name, columns: column})
             row.append(
                 ("≥ " if cell["bound"] else "")
-                + _shown(cell["mean"], cell["std"], table)
+                + _shown(cell["mean"], cell["std"] / sqrt(cell["count"]) if table.spread == "standard_error" else cell["std"], table)
                 + (f" (paper {number(published, table.unit)})" if published is not None else "")
             )
             cells.append((table.name, name, column, table.metric, cell["mean"], cell["std"], int(cell["count"]), published, scale_of(records)))
         rows.append(row)
     head = [spoken(table.index), *(_named(columns, column) for column in shown)]
-    note = f"Mean ± standard deviation over n seeds; scale: {scale_of(records)}."
+    spread = "standard error" if table.spread == "standard_error" else "standard deviation"
+    note = f"Mean ± {spread} over n seeds; scale: {scale_of(records)}."
     if any(cell.startswith("≥") for row in rows for cell in row):
         note += " ≥: in a seed or more the value lies in the last 5 % of the training, which may have cut it off."
     return Laid(table.title, head, rows, note, _cells(cells))
@@ -169,8 +171,8 @@ def _cells(cells: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     return pd.DataFrame(cells, columns=list(CSV_COLUMNS)).astype(numbers)
 
 
-def _shown(mean: float, deviation: float, table: Table) -> str:
-    return number(mean, table.unit) + (f" ± {number(deviation, table.unit)}" if pd.notna(deviation) else "")
+def _shown(mean: float, spread: float, table: Table) -> str:
+    return number(mean, table.unit) + (f" ± {number(spread, table.unit)}" if pd.notna(spread) else "")
 
 
 def _flops(value: float) -> str:

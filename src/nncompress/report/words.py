@@ -24,6 +24,11 @@ SPELLED = {
     "cifar100": "CIFAR-100",
     "svhn": "SVHN",
     "fsdd": "FSDD",
+    "cart": "CART",
+    "arced_cart": "arced CART",
+    "born_again_cart": "born-again CART",
+    "small_born_again_cart": "small born-again CART",
+    "breast_cancer_diagnostic": "breast cancer (diagnostic)",
 }
 DIGITS: dict[str, int] = {"%": 2, "pp": 2, "×": 2, "steps": 0}
 

@@ -1,0 +1,153 @@
+"""The recipe on born-again trees: what it declares, and that every claim can come out each way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import run
+from experiments.born_again_trees import Config, check, rows, smaller
+from experiments.born_again_trees_claims import CLAIMS, EMBEDDED, FELL, PRINTED, with_error
+from nncompress.errors import UserError
+from nncompress.lab.configuration import request
+from nncompress.lab.trees import ArcedCart, BornAgainCart, PrunedCart
+from nncompress.report.claims import judge
+from nncompress.types import Smearing, TableSplit
+
+PAPER: Config = request(run.CONF, ["experiment=born_again_trees"]).config
+
+
+def records(dataset: str, **changes: Any) -> pd.DataFrame:
+    """What the paper prints of the data set, on twenty splits that differ little; `changes` say otherwise."""
+    cart, born_again, arced = PRINTED.get(dataset, (0.06, 0.04, 0.03))
+    values = {
+        "cart": cart,
+        "born_again": born_again,
+        "arced": arced,
+        "small": born_again,
+        "cart_agrees": 0.9,
+        "born_again_agrees": 0.95,
+    } | changes
+    found = []
+    for seed in range(20):
+        common = {"dataset": dataset, "model": "cart", "scale": "paper", "variant": "", "seed": seed}
+        wobble = {"cart": 1e-5 * (seed % 3), "born_again": 1e-5 * (seed % 2), "arced": -1e-5 * (seed % 2)}
+        accuracy = {name: 1 - values[name] - wobble[name] for name in wobble}
+        found += [
+            {**common, "arm": "cart", "test_accuracy": accuracy["cart"], "test_agreement": values["cart_agrees"] + wobble["cart"], "leaves": 5},
+            {**common, "arm": "born_again_cart", "test_accuracy": accuracy["born_again"], "test_agreement": values["born_again_agrees"],
+             "small_test_accuracy": 1 - values["small"] - wobble["cart"], "small_test_agreement": 0.9, "small_leaves": 4, "leaves": 20},
+            {**common, "arm": "arced_cart", "test_accuracy": accuracy["arced"], "leaves": 500},
+        ]  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def verdicts(dataset: str, **changes: Any) -> dict[str, str]:
+    mine = [claim for claim in CLAIMS if dataset in claim.datasets]
+    return {claim.id: str(judge(claim, records(dataset, **changes))["verdict"]) for claim in mine}
+
+
+def test_the_recipe_is_declared_without_torch_pandas_or_scikit_learn() -> None:
+    code = "import sys, experiments.born_again_trees; sys.exit(bool({'torch', 'pandas', 'sklearn'} & {*sys.modules}))"
+    path = {**os.environ, "PYTHONPATH": "src:."}
+    assert subprocess.run([sys.executable, "-c", code], cwd=run.ROOT, env=path).returncode == 0
+
+
+@pytest.mark.parametrize("dataset", [*PRINTED, EMBEDDED])
+def test_the_papers_own_numbers_bear_out_every_claim(dataset: str) -> None:
+    found = verdicts(dataset)
+    assert found and set(found.values()) == {"reproduced"}, found
+
+
+@pytest.mark.parametrize("dataset", [*PRINTED, EMBEDDED])
+def test_the_contrary_refutes_every_claim(dataset: str) -> None:
+    found = verdicts(dataset, cart=0.40, born_again=0.45, arced=0.5, small=0.45, cart_agrees=0.97)
+    assert found and set(found.values()) == {"not reproduced"}, found
+
+
+def test_what_is_not_recorded_is_inconclusive() -> None:
+    few = records("glass").query("arm == 'cart'").drop(columns=["test_agreement", "small_test_accuracy"])
+    found = {claim.id: str(judge(claim, few)["verdict"]) for claim in CLAIMS if "glass" in claim.datasets}
+    assert found.pop("glass_same_cart") == "reproduced" and set(found.values()) == {"inconclusive"}
+
+
+def test_every_claim_speaks_of_one_data_set_and_allows_for_overlapping_splits() -> None:
+    assert all(len(claim.datasets) == 1 and claim.overlap == 1 / 9 for claim in CLAIMS)
+    assert {table.test_share for table in PAPER.tables} == {0.1}
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_the_published_values_are_those_of_the_claims() -> None:
+    paper = pd.read_csv(run.ROOT / "results" / "paper" / "born_again_trees.csv")
+    found = paper[paper["metric"] == "test_error"].pivot(index="dataset", columns="arm", values="value")
+    assert {name: (row["cart"], row["born_again_cart"], row["arced_cart"]) for name, row in found.iterrows()} == PRINTED
+    assert set(paper["model"]) == {ArcedCart.model}
+    fell = paper[paper["metric"] == "relative_decrease"].set_index("dataset")["value"]
+    assert {name: fell[name] for name in FELL} == FELL and set(fell[fell >= 0.2].index) == set(FELL)
+
+
+def test_the_small_tree_is_an_arm_of_the_tables() -> None:
+    found = with_error(records("glass", small=0.25)).groupby("arm")[["test_error", "leaves", "test_agreement"]].mean()
+    small = found.loc["small_born_again_cart"]
+    assert small["leaves"] == 4 and small["test_error"] == pytest.approx(0.25, abs=1e-4)
+    assert found.loc["born_again_cart", "leaves"] == 20
+
+
+def test_every_split_of_every_table_has_three_rows_that_share_its_ensemble() -> None:
+    found = list(rows(PAPER))
+    assert Counter(row.columns["arm"] for row in found) == {"cart": 500, "arced_cart": 500, "born_again_cart": 500}
+    assert {row.columns["dataset"] for row in found} == set(PRINTED)
+    of_one = {row.columns["arm"]: row.stage for row in found if (row.columns["dataset"], row.columns["seed"]) == ("sonar", 7)}
+    arced, cart, born_again = (of_one[arm] for arm in ("arced_cart", "cart", "born_again_cart"))
+    assert isinstance(arced, ArcedCart) and isinstance(cart, PrunedCart) and isinstance(born_again, BornAgainCart)
+    assert arced.trees >= 50 and cart.compared == born_again.teacher == arced and arced.seed == cart.seed == born_again.seed == 7
+    kept = [row for row in found if row.keep_arrays]
+    assert [(row.columns["arm"], row.columns["dataset"], row.columns["seed"]) for row in kept] == [
+        ("cart", "breast_cancer", 0), ("born_again_cart", "breast_cancer", 0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"tables": []}, "tables is empty: give at least one"),
+        ({"tables": [TableSplit("sonar"), TableSplit("sonar")], "drawn": "sonar"}, "tables: sonar is there twice; give each once"),
+        ({"drawn": "sonnar"}, "drawn = sonnar: it is none of the tables; did you mean 'sonar'?"),
+        ({"smearing": Smearing((), 10, 2)}, "rates is empty: give at least one"),
+        ({"smearing": Smearing((0.5, 0.5), 10, 2)}, "rates = [0.5, 0.5]: 0.5 is there twice; give each once"),
+        ({"cart_folds": 1}, "cart_folds = 1: cross-validation takes 2 folds or more"),
+    ],
+)
+def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        check(replace(PAPER, **change))
+    assert str(refusal.value) == line
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("smearing.rates=[1.5]", "smearing.rates[0] = 1.5: must be ≤ 1"),
+        ("smearing.per_node=0", "smearing.per_node = 0: must be ≥ 1"),
+        ("splits=0", "splits = 0: must be ≥ 1"),
+        ("tables=[{name: sonar, test_share: 1}]", "tables[0].test_share = 1: must be < 1"),
+    ],
+)
+def test_values_out_of_range_are_refused_in_one_line(override: str, line: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        request(run.CONF, ["experiment=born_again_trees", override])
+    assert str(refusal.value) == line
+
+
+def test_ever_smaller_experiments_keep_three_splits_and_what_is_drawn() -> None:
+    sizes = list(smaller(PAPER))
+    assert sizes[0] == PAPER and all(config.splits >= 3 and PAPER.drawn in [t.name for t in config.tables] for config in sizes)
+    counts = [len(list(rows(config))) for config in sizes]
+    assert counts == sorted(counts, reverse=True) and counts[-1] == 9
