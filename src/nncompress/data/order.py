@@ -16,16 +16,36 @@ _STREAMS = {
     "special examples": 5,
     "other examples": 6,
     "clusters": 7,
+    "synthetic cases": 8,
+    "mixture": 9,
 }
 Stream = Literal[
-    "canonical order", "validation split", "batch order", "augmentation", "dropout", "special examples", "other examples", "clusters"
+    "canonical order",
+    "validation split",
+    "batch order",
+    "augmentation",
+    "dropout",
+    "special examples",
+    "other examples",
+    "clusters",
+    "synthetic cases",
+    "mixture",
 ]
 
 
 def raw_bits(stream: Stream, first: int, second: int, count: int) -> np.ndarray:
     """`count` uniform uint64 of the Philox stream named by (stream, first, second): raw, since numpy may change its distributions."""
+    return _philox(stream, first, second).random_raw(count)
+
+
+def generator(stream: Stream, first: int, second: int = 0) -> np.random.Generator:
+    """numpy's distributions over the same stream, for results that are stored rather than drawn again."""
+    return np.random.Generator(_philox(stream, first, second))
+
+
+def _philox(stream: Stream, first: int, second: int) -> np.random.Philox:
     key, counter = np.array([first, second], np.uint64), np.array([0, 0, 0, _STREAMS[stream]], np.uint64)
-    return np.random.Philox(key=key, counter=counter).random_raw(count)
+    return np.random.Philox(key=key, counter=counter)
 
 
 @lru_cache(maxsize=32)

@@ -24,6 +24,12 @@ SPELLED = {
     "cifar100": "CIFAR-100",
     "svhn": "SVHN",
     "fsdd": "FSDD",
+    "adult": "ADULT",
+    "covtype": "COVTYPE",
+    "letter_p1": "LETTER.p1",
+    "letter_p2": "LETTER.p2",
+    "nbe": "NBE",
+    "munge": "MUNGE",
 }
 DIGITS: dict[str, int] = {"%": 2, "pp": 2, "×": 2, "steps": 0}
 
