@@ -1,7 +1,20 @@
-"""Image data sets as uint8 tensors in memory: splits, batch order, augmentation, scaling."""
+"""Data sets in memory, images as uint8 tensors, tables as float32 inputs: splits, batch order, augmentation, scaling."""
 
 from nncompress.data.batches import augment, batch_indices, halved_batch_indices, scale
-from nncompress.data.sources import DATASETS, known_fingerprint
-from nncompress.data.splits import Splits, load, splits
+from nncompress.data.problems import PROBLEMS, known_fingerprint
+from nncompress.data.sources import DATASETS
+from nncompress.data.splits import Splits, as_images, load, splits
 
-__all__ = ["DATASETS", "Splits", "augment", "batch_indices", "halved_batch_indices", "known_fingerprint", "load", "scale", "splits"]
+__all__ = [
+    "DATASETS",
+    "PROBLEMS",
+    "Splits",
+    "as_images",
+    "augment",
+    "batch_indices",
+    "halved_batch_indices",
+    "known_fingerprint",
+    "load",
+    "scale",
+    "splits",
+]

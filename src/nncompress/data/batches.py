@@ -97,11 +97,13 @@ def scale(images: Tensor, splits: Splits, scaling: str, dtype: torch.dtype = tor
     """What the net sees: 'unit' maps bytes to [0, 1]; 'standard' also subtracts the mean and divides by the std of each channel.
 
     Args:
-        images: uint8 (..., C, H, W).
+        images: uint8 (..., C, H, W); inputs of a table, which are floats already, stay as they are.
         splits: whose `mean` and `std` to use.
 
     Returns: the same shape in `dtype`, computed in float32.
     """
+    if images.is_floating_point():
+        return images.to(dtype)
     unit = images.to(torch.float32) / 255
     if scaling == "unit":
         return unit.to(dtype)

@@ -17,6 +17,8 @@ _STREAMS = {
     "other examples": 6,
     "clusters": 7,
     "test split": 8,
+    "synthetic cases": 9,
+    "mixture": 10,
     "random units": 11,
 }
 Stream = Literal[
@@ -29,14 +31,25 @@ Stream = Literal[
     "other examples",
     "clusters",
     "test split",
+    "synthetic cases",
+    "mixture",
     "random units",
 ]
 
 
 def raw_bits(stream: Stream, first: int, second: int, count: int) -> np.ndarray:
     """`count` uniform uint64 of the Philox stream named by (stream, first, second): raw, since numpy may change its distributions."""
+    return _philox(stream, first, second).random_raw(count)
+
+
+def generator(stream: Stream, first: int, second: int = 0) -> np.random.Generator:
+    """numpy's distributions over the same stream, for results that are stored rather than drawn again."""
+    return np.random.Generator(_philox(stream, first, second))
+
+
+def _philox(stream: Stream, first: int, second: int) -> np.random.Philox:
     key, counter = np.array([first, second], np.uint64), np.array([0, 0, 0, _STREAMS[stream]], np.uint64)
-    return np.random.Philox(key=key, counter=counter).random_raw(count)
+    return np.random.Philox(key=key, counter=counter)
 
 
 @lru_cache(maxsize=32)

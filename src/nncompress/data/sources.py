@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from nncompress.errors import UserError, one_line, suggestion
 from nncompress.npz import read_arrays
 from nncompress.speech.frames import AFTER, BANDS, BEFORE, STATES, as_bytes, filter_banks, states, windows
 from nncompress.speech.recordings import Recordings, fsdd, tones
+
+Found = TypeVar("Found")
 
 
 class Arrays(NamedTuple):
@@ -253,10 +255,30 @@ def _home(known: Known) -> str:
 
 
 def _read_files(name: str, known: Known, data_dir: Path) -> Arrays:
-    """torchvision's or UCI's files in `data_dir`, downloaded where they are not there, by one process at a time; torchvision checks MD5s."""
+    """torchvision's or UCI's files in `data_dir`, downloaded where they are not there; torchvision checks MD5s."""
     fetch, home = known.torchvision or known.uci, _home(known)
     if fetch is None:
         raise UserError(f"{data_dir / name}.npz does not exist, and torchvision does not have {name}: put it there, with {_layout_text(known)}")
+
+    def lacking(error: Exception) -> str:
+        return (
+            f"{name} was not found: there is no {data_dir / name}.npz, {home}'s files in {data_dir} are missing or damaged, and could not be "
+            f"downloaded ({one_line(error)}). Three ways to get it: run this once on a machine with a network, which downloads it; or "
+            f"put {home}'s files ({known.raw}) in {data_dir}; or put {name}.npz there, with {_layout_text(known)}"
+        )
+
+    return fetched(name, fetch, data_dir, lacking)
+
+
+def fetched(name: str, fetch: Callable[[Path, bool], Found], data_dir: Path, lacking: Callable[[Exception], str]) -> Found:
+    """What `fetch` reads from `data_dir`, after it has downloaded it there if it must, one process at a time.
+
+    Args:
+        fetch: called with the folder and whether to download.
+        lacking: the one line for the user, given what went wrong with the download.
+
+    Raises: UserError with that line.
+    """
     with contextlib.suppress(Exception):  # whatever is wrong with the files, the download mends it or says why not
         return fetch(data_dir, False)
     try:
@@ -266,11 +288,7 @@ def _read_files(name: str, known: Known, data_dir: Path) -> Arrays:
         with FileLock(data_dir / f".{name}.lock"), no_endless_wait(), contextlib.redirect_stdout(io.StringIO()):
             return fetch(data_dir, True)
     except Exception as error:  # anything from a proxy's page to a full disk: to the user it is all one
-        raise UserError(
-            f"{name} was not found: there is no {data_dir / name}.npz, {home}'s files in {data_dir} are missing or damaged, and could not be "
-            f"downloaded ({one_line(error)}). Three ways to get it: run this once on a machine with a network, which downloads it; or "
-            f"put {home}'s files ({known.raw}) in {data_dir}; or put {name}.npz there, with {_layout_text(known)}"
-        ) from error
+        raise UserError(lacking(error)) from error
 
 
 def _check(arrays: Arrays, known: Known, name: str, source: str) -> None:
@@ -306,12 +324,6 @@ def no_endless_wait(seconds: float = 30) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def known_fingerprint(name: str) -> str | None:
-    """The beginning of the only fingerprint that a registered data set may have, None where no reference is known."""
-    sha256 = DATASETS[name].sha256
-    return sha256[:12] if sha256 else None
 
 
 def fingerprint(arrays: Arrays) -> str:

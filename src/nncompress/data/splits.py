@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nncompress.data.order import permutation
+from nncompress.data.problems import PROBLEMS, ProblemSplits, problem_splits
 from nncompress.data.sources import Arrays, read
 from nncompress.errors import UserError
 from nncompress.types import Dataset
@@ -19,6 +20,8 @@ from nncompress.types import Dataset
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Images uint8 (N, C, H, W), labels int64 (N,). `mean`, `std`: float32 (C,), of the channels of `train_x` scaled to [0, 1].
+
+    Of a problem on a table, instead of images: inputs float32 (N, 1, 1, F) as nets see them, whose `mean` is 0 and `std` 1.
 
     `source`: where the data came from, for people. `fingerprint`: SHA-256 of the whole data set. `validation_recording`, `test_recording`:
     int64 (N,), the recording that each frame of speech belongs to; None for other images.
@@ -46,8 +49,11 @@ def load(dataset: Dataset, data_dir: Path) -> Splits:
     `dataset.validation_speakers`, and what remains is narrowed to the first `dataset.train_recordings`, to `dataset.train_classes`, then to the
     first `dataset.train_examples`.
 
-    Raises: UserError for a name that is not in DATASETS, a data set that cannot be found, damaged files, or splits that are too large.
+    Raises: UserError for a name that is in neither DATASETS nor PROBLEMS, a data set that cannot be found, damaged files, or splits that are
+    too large.
     """
+    if dataset.name in PROBLEMS:
+        return _of_problem(problem_splits(dataset, Path(data_dir)))
     arrays, classes, source, digest = read(dataset.name, Path(data_dir))
     if unknown := [label for label in dataset.train_classes if label >= classes]:
         raise UserError(f"dataset.train_classes: {dataset.name} has no class {unknown[0]}, only 0 to {classes - 1}")
@@ -77,6 +83,23 @@ def load(dataset: Dataset, data_dir: Path) -> Splits:
         validation_recording=None if arrays.train_recording is None else torch.from_numpy(arrays.train_recording[validation]),
         test_recording=None if arrays.test_recording is None else torch.from_numpy(arrays.test_recording),
     )
+
+
+def _of_problem(problem: ProblemSplits) -> Splits:
+    """A problem's cases as the inputs of a net."""
+    parts: dict[str, Tensor] = {}
+    for split, cases, labels in (
+        ("train", problem.train, problem.train_y),
+        ("validation", problem.validation, problem.validation_y),
+        ("test", problem.test, problem.test_y),
+    ):
+        parts |= {f"{split}_x": as_images(problem.inputs(cases)), f"{split}_y": torch.from_numpy(labels)}
+    return Splits(**parts, classes=2, mean=torch.zeros(1), std=torch.ones(1), source=problem.source, fingerprint=problem.fingerprint)
+
+
+def as_images(inputs: np.ndarray) -> Tensor:
+    """Inputs (N, F) in the shape of images, float32 (N, 1, 1, F)."""
+    return torch.from_numpy(np.ascontiguousarray(inputs, np.float32))[:, None, None]
 
 
 def _examples(dataset: Dataset, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:

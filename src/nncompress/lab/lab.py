@@ -28,7 +28,7 @@ from nncompress.lab.processes import agreed, rank, world
 from nncompress.lab.provenance import cores, device_name, library_version, provenance
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import Fit, Netless, fit_of, pack
+from nncompress.lab.stages import Fit, Netless, TransferSet, fit_of, pack
 from nncompress.lab.store import Store
 from nncompress.prune import density, layer_densities, whole_masks
 from nncompress.types import STRICT, Count, Model, Positive
@@ -189,7 +189,8 @@ class Lab:
 
         first = fits[0]
         span = first.begin_step, first.last_step
-        task = Task(first.model, first.dataset, first.training, *span, first.distillation, first.adjust_dropout)
+        transfer_inputs = upstream[first][first.teacher].arrays["inputs"] if isinstance(first.teacher, TransferSet) else None
+        task = Task(first.model, first.dataset, first.training, *span, first.distillation, first.adjust_dropout, transfer_inputs)
         masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
         replicates = [
             Replicate(
@@ -234,11 +235,10 @@ class Lab:
         if isinstance(stage, Netless):
             origin = {"device": device_name("cpu"), "scikit_learn": library_version("scikit-learn")}
             return {**provenance(), **origin, "seconds": seconds, "data": stage.fingerprint(self.settings.data_dir)[:12]}
-        fit = fit_of(stage)
-        precisions = {fit.training.precision} if fit == stage else {s.training.precision for s in ancestors([stage]) if isinstance(s, Fit)}
-        precision = " and ".join(sorted(precisions))
-
-        data = splits(fit.dataset, self.settings.data_dir).fingerprint[:12]
+        fits = [stage] if isinstance(stage, Fit) else [s for s in ancestors([stage]) if isinstance(s, Fit)]
+        precision = " and ".join(sorted({fit.training.precision for fit in fits}))
+        dataset = getattr(stage, "dataset", None) or fit_of(stage).dataset
+        data = splits(dataset, self.settings.data_dir).fingerprint[:12]
         return {**provenance(), "device": device_name(self.settings.device), "seconds": seconds, "precision": precision, "data": data}
 
     # -- a whole experiment ----------------------------------------------------------------------------------------------------------------

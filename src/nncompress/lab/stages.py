@@ -43,6 +43,8 @@ class Fit(Stage):
     `adjust_dropout`: lower the dropout after each hidden layer to the share of its weights that the mask keeps (Han et al. 2015, eq. 2).
 
     It minimises the cross-entropy with the labels, or `distillation` from the array `logits` of `teacher`, one row for each training example.
+    A teacher that is a `TransferSet` brings its own examples, which take the place of the training split; what the teacher finds more probable
+    are their labels, by which the training metrics count.
     With a `specialty`, which yields `special`, (classes,) bool, the fit is of a specialist: half of each batch is of special classes, and where
     the model has an output more than there are classes, all other classes count as that one. Its losses and accuracies, those of the
     validation and the test split too, are of what it is asked for, special and other examples weighing half each. With a `distillation` it
@@ -77,7 +79,7 @@ class Fit(Stage):
     def shared(self) -> tuple[str, ...]:
         """What fits must have in common to be trained as one stack."""
         own = (self.model, self.dataset, self.training, self.begin_step, self.last_step, self.distillation, self.adjust_dropout)
-        return (*map(repr, own), repr(self.specialty is not None))
+        return (*map(repr, own), repr(self.specialty is not None), self.teacher.key if isinstance(self.teacher, TransferSet) else "")
 
     @property
     def last_step(self) -> int:
@@ -128,6 +130,12 @@ class MaskStage(Stage):
 def expected_shares(mask: Stage | None) -> dict[str, float]:
     """Of any stage, or of none."""
     return mask.expected_shares() if isinstance(mask, MaskStage) else {}
+
+
+@dataclass(frozen=True, eq=False)
+class TransferSet(Stage):
+    """Base of the stages that yield a transfer set, labelled by a teacher: `inputs` (cases, features) float32 as nets see them, and `logits`
+    (cases, classes) float32."""
 
 
 def fit_of(stage: Stage) -> Fit:

@@ -105,7 +105,8 @@ class Lines:
     may have, which fixes their colours over all figures that share it. `at`: show only the series nearest to these numbers. `where`: the
     rows that count. `needs`: values of the series without which there is nothing to show. `baseline`: rows whose mean is a dotted horizontal
     line, called `baseline_label`. `band`: ± one standard deviation or standard error, or minimum to maximum, over seeds. `source`: records,
-    or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length.
+    or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length. `logarithmic`: the x axis,
+    whose ticks are then the values of `x`.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Lines:
     source: Literal["records", "curves"] = "records"
     derive: Callable[[DataFrame], DataFrame] | None = None
     x_max: float = 1.0
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True)

@@ -321,6 +321,10 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         _density_axis(axes, rows["level"])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        if lines.logarithmic:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(FixedLocator(sorted(rows[x].unique())))
+            axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}"))
     axes.set_xlabel(lines.x_label)
     axes.set_title(panel.label, loc="left")

@@ -29,6 +29,12 @@ SPELLED = {
     "born_again_cart": "born-again CART",
     "small_born_again_cart": "small born-again CART",
     "breast_cancer_diagnostic": "breast cancer (diagnostic)",
+    "adult": "ADULT",
+    "covtype": "COVTYPE",
+    "letter_p1": "LETTER.p1",
+    "letter_p2": "LETTER.p2",
+    "nbe": "NBE",
+    "munge": "MUNGE",
 }
 DIGITS: dict[str, int] = {"%": 2, "pp": 2, "×": 2, "steps": 0}
 

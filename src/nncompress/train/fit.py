@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
-from nncompress.data import scale, splits
+from nncompress.data import as_images, scale, splits
 from nncompress.distill import Distill, DistillOthers
 from nncompress.errors import UserError
 from nncompress.models import build, multiply_accumulates, output_layer
@@ -51,7 +51,7 @@ class Runtime:
 @dataclass(frozen=True)
 class Task:
     """What the replicates of a stack share: model, data, training, and the steps first .. last of its schedule. `adjust_dropout`: to each
-    replicate's mask."""
+    replicate's mask. `transfer_inputs`: (cases, features), of a transfer set that takes the place of the training split."""
 
     model: Model
     dataset: Dataset
@@ -60,6 +60,7 @@ class Task:
     last_step: int
     distillation: Distillation | None = None
     adjust_dropout: bool = False
+    transfer_inputs: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,9 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     span = (task.first_step, task.last_step)
     teachers = [r.teacher_logits for r in replicates if r.teacher_logits is not None]
     data = splits(task.dataset, runtime.data_dir)
+    if task.transfer_inputs is not None:  # labelled by the teacher, which all replicates share
+        labels_of_teacher = torch.from_numpy(teachers[0].argmax(1))
+        data = replace(data, train_x=as_images(task.transfer_inputs), train_y=labels_of_teacher)
     made = Learner(system, constraint, task.training, task.dataset, data, seeds, span, labels, teachers, specialties)
     if task.adjust_dropout:
         made.adjust_dropout([layer_densities(replicate.mask) for replicate in replicates])

@@ -147,15 +147,14 @@ class Learner(pl.LightningModule):
         return kept
 
     def inputs(self, images: Tensor) -> Tensor:
-        """What the nets see of uint8 images (N, C, H, W), on the device."""
+        """What the nets see of images (N, C, H, W), on the device: uint8 are scaled, floats are inputs already."""
         return scale(images.to(self.device), self.splits, self.dataset.scaling, self.dtype_in)
 
     @torch.no_grad()
     def _answers(self, images: Tensor) -> Iterator[Tensor]:
         """Logits (R, n, classes) in float32 of images (N, C, H, W), uint8 or already `inputs`, chunk by chunk."""
         for first in range(0, len(images), CHUNK):
-            chunk = images[first : first + CHUNK]
-            x = self.inputs(chunk) if chunk.dtype == torch.uint8 else chunk
+            x = self.inputs(images[first : first + CHUNK])
             yield self._stacked(lambda p, b: functional_call(self.system.net, p, (b,)), self.constraint.effective, x, shared=True).float()
 
     def logits(self, images: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Splits are disjoint, complete and fixed by the configuration alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -184,3 +186,9 @@ def test_images_have_no_speakers_or_recordings(numbered, changed):
     with pytest.raises(UserError, match=rf"dataset\.{next(iter(changed))} is for recordings of speech, which numbered does not have"):
         numbered(**changed)
     assert numbered().test_recording is None
+
+
+def test_the_inputs_of_a_table_are_not_scaled_again():
+    splits = load(Dataset("breast_cancer", 150, 0, 200, "standard"), Path())
+    assert scale(splits.train_x, splits, "standard").equal(splits.train_x) and splits.train_x.shape == (200, 1, 1, 30)
+    assert splits.train_x.mean((0, 1, 2)).abs().max() < 1e-5 and splits.classes == 2

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncompress.lab.compression import FirstCases, LabelledCases, Mimicry, SelectedEnsemble, Synthesis
 from nncompress.lab.pruning import PruningAccount, ThresholdMask, WeightHistogram
 from nncompress.lab.quantizing import CompressedFile, SharedWeights
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
@@ -38,6 +39,9 @@ MASKED = replace(FIT, mask=MASK)
 TAUGHT = replace(FIT, seed=1, distillation=Distillation(temperature=20.0), teacher=Logits((FIT,), FIT.dataset))
 CLASSES = SpecialClasses(Logits((FIT,), FIT.dataset), 8, 4, 0, 20.0, 20)
 SPECIALTY = Specialty(CLASSES, 3)
+ENSEMBLE = SelectedEnsemble(Dataset("adult", 1000, 0, 4000), {"tree": {"leaf": (1, 5)}}, 100, 0)
+LABELLED = LabelledCases(ENSEMBLE, Synthesis("munge", swap_probability=0.2), 400_000, 0)
+MIMIC = replace(FIT, distillation=Distillation("probabilities"), teacher=FirstCases(LABELLED, 4000, FIT.dataset))
 SPECIALIST = replace(FIT, start=SpecialistWeights(FIT, SPECIALTY), specialty=SPECIALTY)
 
 
@@ -74,6 +78,11 @@ class Node(Stage):
         (SPECIALIST.start, "45bc4af1594358f74c3b7b145e21d9b6"),
         (SPECIALIST, "019900182e6f67ca3adbc58dd85ec4a2"),
         (Consultation(FIT, (SPECIALIST,), CLASSES, 1), "a45469b8142977e39179cf291cfbbe00"),
+        (ENSEMBLE, "3109d9f97df1cc5272453b6a6de61acf"),
+        (LABELLED, "571ab0e58d9c37c00dda38178efbd38a"),
+        (MIMIC.teacher, "27d4f81a95c31d70ce912d32bc62518d"),
+        (MIMIC, "67410e7f7dab3fc3b44e2cc56eecc9e2"),
+        (Mimicry(MIMIC), "6a2854eef9ab57b7762cb8fd2cb95986"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

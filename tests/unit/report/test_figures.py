@@ -48,6 +48,16 @@ def test_the_density_axis_runs_from_dense_to_sparse_on_a_logarithmic_scale() -> 
     assert all(a.get_xscale() == "log" and a.get_xlim()[0] > a.get_xlim()[1] for a in axes)
 
 
+def test_a_logarithmic_axis_has_its_ticks_at_the_values() -> None:
+    records = tidy(pd.DataFrame([{"arm": "a", "seed": 0, "scale": "paper", "cases": n, "error": 1 / n} for n in (4000, 25000, 400000)]))
+    lines = Lines("sizes", "Sizes", (Panel("error", "error"),), x="cases", x_label="cases", logarithmic=True)
+    figure = draw(lines, records, pd.DataFrame())
+    assert figure is not None
+    [axes] = figure.axes
+    assert axes.get_xscale() == "log" and axes.get_xticks().tolist() == [4000, 25000, 400000]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["4,000", "25,000", "400,000"]
+
+
 def test_lines_are_means_over_seeds_in_the_unit_of_the_panel() -> None:
     steps, accuracy, _ = drawn("tickets", fake_records()).axes
     ticket = accuracy.get_lines()[0]

@@ -1,0 +1,270 @@
+"""What the model-compression recipe claims, tabulates and draws. Imports neither pandas nor torch.
+
+A record is of one mimic net and holds also the numbers of the ensemble that it mimics, of the best single model of the library and of the best
+net that learned the labels. Errors are root mean squared errors (RMSE) of probabilities on the test split; means over problems are of the
+problems for which all that is compared is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, log
+from typing import TYPE_CHECKING, TypeAlias
+
+from nncompress.report.declare import Claim, Lines, Panel, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Statistic: TypeAlias = "Callable[[DataFrame], Series]"
+COMPARED = {"mimic": "mimic", "ensemble": "ensemble", "best_net": "net", "best_single_model": "single"}
+"""What a record compares, by the name of its arm in tables -> the prefix of its columns."""
+METHODS = ("random", "nbe", "munge")
+PROBLEMS = ("adult", "covtype", "letter_p1", "letter_p2")
+LETTERS = ("letter_p1", "letter_p2")
+RMSE = "mimic_test_rmse"
+BY_PROBLEM = ["dataset", "seed"]
+
+
+def of_tables(records: DataFrame) -> DataFrame:
+    """The records of the tables' nets: of each problem the widest on the largest transfer set that MUNGE made."""
+    rows = records[records["arm"] == "munge"]
+    rows = rows[rows["cases"] == rows.groupby("dataset")["cases"].transform("max")]
+    return rows[rows["units"] == rows.groupby("dataset")["units"].transform("max")]
+
+
+def of_sizes(records: DataFrame) -> DataFrame:
+    """The records of Figure 2: nets as wide as those that learn from cases of the other methods."""
+    return records[records["units"].isin(records.loc[records["arm"] != "munge", "units"].unique())]
+
+
+def of_units(records: DataFrame) -> DataFrame:
+    """The records of Figure 3: MUNGE's with the number of cases that most widths are tried with."""
+    rows = records[records["arm"] == "munge"]
+    widths = rows.groupby("cases")["units"].nunique()
+    return rows[rows["cases"] == widths.idxmax()] if len(rows) and widths.max() > 1 else rows.iloc[:0]
+
+
+def over_problems(difference: Series) -> Series:
+    """By seed, the mean over problems of what is indexed by problem and seed; what is not recorded of both sides is left out."""
+    return difference.dropna().groupby("seed").mean()
+
+
+def error(records: DataFrame, arm: str, cases: float, column: str = RMSE) -> Series:
+    """By problem and seed, of the nets of Figure 2 that learn so many cases of a method."""
+    rows = of_sizes(records)
+    return rows[(rows["arm"] == arm) & (rows["cases"] == cases)].groupby(BY_PROBLEM)[column].mean()
+
+
+def better(first: str, second: str, cases: float) -> Statistic:
+    """How much lower the error is of nets that learn cases of the first method than of the second."""
+    return lambda records: over_problems(error(records, second, cases) - error(records, first, cases))
+
+
+def below(arm: str, other: str, cases: float) -> Statistic:
+    """How much lower the method's error is than that of `other`, with which its records compare it."""
+    return lambda records: over_problems(error(records, arm, cases, f"{other}_test_rmse") - error(records, arm, cases))
+
+
+def gained(arm: str, fewer: float, more: float) -> Statistic:
+    """How much lower the method's error is with more cases than with fewer."""
+    return lambda records: over_problems(error(records, arm, fewer) - error(records, arm, more))
+
+
+def largest_over_best(records: DataFrame) -> Series:
+    """Mean error of MUNGE's nets on the largest transfer set minus that on the best size, by seed."""
+    rows = of_sizes(records)
+    rows = rows[rows["arm"] == "munge"]
+    by_size = rows.pivot_table(index="seed", columns="cases", values=RMSE)
+    if by_size.shape[1] < 2:
+        return by_size.min(axis=1).iloc[:0]
+    return by_size[by_size.columns.max()] - by_size.min(axis=1)
+
+
+def ratio(rows: DataFrame) -> Series:
+    """(net - mimic) / (net - ensemble), of the paper's Table 2: 1 where the mimic net does as well as the ensemble."""
+    return (rows["net_test_rmse"] - rows[RMSE]) / (rows["net_test_rmse"] - rows["ensemble_test_rmse"])
+
+
+def ratio_of_means(records: DataFrame) -> Series:
+    """The ratio of the means over problems, by seed."""
+    return ratio(of_tables(records).groupby("seed")[[RMSE, "net_test_rmse", "ensemble_test_rmse"]].mean())
+
+
+def smallest_gain(records: DataFrame) -> Series:
+    """How much better than the best net that learned the labels the mimic net is on the problem where that is least, by seed."""
+    rows = of_tables(records)
+    return (rows["net_test_rmse"] - rows[RMSE]).groupby(rows["seed"]).min()
+
+
+def adult_below_others(records: DataFrame) -> Series:
+    """The lowest ratio of any other problem minus that of ADULT, by seed."""
+    rows = of_tables(records)
+    rows = rows.assign(ratio=ratio(rows)).set_index("seed")
+    adult = rows["dataset"] == "adult"
+    return (rows.loc[~adult, "ratio"].groupby("seed").min() - rows.loc[adult, "ratio"]).dropna()
+
+
+def of_problem(problem: str) -> Statistic:
+    """The error of the mimic net of the tables on a problem."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = of_tables(records)
+        return rows[rows["dataset"] == problem].groupby("seed")[RMSE].mean()
+
+    return statistic
+
+
+def gained_by_width(few: float, many: float, problems: tuple[str, ...]) -> Statistic:
+    """How much lower the error of Figure 3 is with many hidden units than with few, on these problems."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = of_units(records)
+        rows = rows[rows["dataset"].isin(problems)]
+        few_units, many_units = (rows[rows["units"] == units].groupby(BY_PROBLEM)[RMSE].mean() for units in (few, many))
+        return over_problems(few_units - many_units)
+
+    return statistic
+
+
+def times(column: str) -> Statistic:
+    """By seed, the geometric mean over problems of the ensemble's `column` over the mimic net's."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = of_tables(records)
+        rates = rows[f"ensemble_{column}"] / rows[f"mimic_{column}"]
+        return rates[rates > 0].map(log).groupby(rows["seed"]).mean().map(exp)
+
+    return statistic
+
+
+def with_mean(rows: DataFrame, keys: list[str], columns: list[str]) -> DataFrame:
+    """The rows, and their means over problems by `keys` and seed as those of one more, if there are several."""
+    from pandas import concat
+
+    if rows["dataset"].nunique() < 2:
+        return rows
+    mean = rows.groupby([*keys, "seed"], as_index=False)[columns].mean()
+    same = {name: rows[name].iloc[0] for name in ("model", "scale") if name in rows}
+    return concat([rows, mean.assign(dataset="average", **same)], ignore_index=True)
+
+
+def compared(records: DataFrame) -> DataFrame:
+    """One row for each net of the tables and each of what it is compared with, its name as `arm`: `test_rmse`, `seconds_per_10000`,
+    `megabytes`."""
+    from pandas import concat
+
+    rows = of_tables(records)
+    columns = {"test_rmse": "test_rmse", "seconds": "seconds_per_10000", "megabytes": "megabytes"}
+    return concat(
+        [rows.assign(arm=arm, **{name: rows[f"{prefix}_{column}"] for column, name in columns.items()}) for arm, prefix in COMPARED.items()],
+        ignore_index=True,
+    )
+
+
+def compared_with_average(records: DataFrame) -> DataFrame:
+    """The same, with the mean errors over the problems."""
+    return with_mean(compared(records), ["arm"], ["test_rmse"])
+
+
+def ratios(records: DataFrame) -> DataFrame:
+    """The ratio of each problem, and the ratio of the averages."""
+    rows = with_mean(of_tables(records), ["arm"], [RMSE, "net_test_rmse", "ensemble_test_rmse"])
+    return rows.assign(arm="mimic", ratio=ratio(rows))
+
+
+def with_horizontals(records: DataFrame) -> DataFrame:
+    """The records of Figure 2, and at each size those that the nets are compared with, as arms of their own."""
+    from pandas import concat
+
+    rows = of_sizes(records)
+    munge = rows[rows["arm"] == "munge"]
+    others = [munge.assign(arm=arm, **{RMSE: munge[f"{prefix}_test_rmse"]}) for arm, prefix in COMPARED.items() if arm != "mimic"]
+    return concat([rows, *others], ignore_index=True)
+
+
+def units_with_average(records: DataFrame) -> DataFrame:
+    """The records of Figure 3, and their mean over problems as one more."""
+    return with_mean(of_units(records), ["units"], [RMSE])
+
+
+CLAIMS = (
+    Claim(
+        "keeps_the_gain", "The mimic nets keep at least 80 % of what the ensembles gain over the best nets that learn the labels, on average.",
+        0.885, ratio_of_means, low=0.8, unit="%",
+    ),
+    Claim(
+        "beats_net_everywhere", "On every problem the mimic net has a lower error than the best net that learns the labels.",
+        0.003, smallest_gain, low=0,
+    ),
+    Claim("adult_is_weakest", "Of all problems ADULT has the lowest ratio.", None, adult_below_others, low=0),
+    *(
+        Claim(f"{first}_beats_{second}_{cases}", f"With {cases:,} cases {first.upper()} gives a lower mean error than {second.upper()}.",
+              None, better(first, second, cases), low=0)
+        for cases in (100_000, 400_000) for first, second in (("munge", "nbe"), ("nbe", "random"))
+    ),
+    *(
+        Claim(f"random_no_better_{cases}", f"With {cases:,} cases RANDOM is no better than the best net that learns the labels.",
+              None, below("random", "net", cases), high=0)
+        for cases in (100_000, 400_000)
+    ),
+    Claim(
+        "munge_passes_single", "With 100,000 cases MUNGE gives a lower mean error than the best single model of the library.",
+        None, below("munge", "single", 100_000), low=0,
+    ),
+    Claim(
+        "munge_never_degrades", "More cases of MUNGE never hurt: the error with the most is at most 0.002, a bound of ours, above the lowest.",
+        None, largest_over_best, high=0.002,
+    ),
+    Claim("nbe_degrades", "NBE does worse with 400,000 cases than with 25,000.", None, gained("nbe", 25_000, 400_000), high=0),
+    Claim(
+        "width_helps_letters", "On LETTER nets of 128 hidden units have a lower error than nets of 2.",
+        None, gained_by_width(2, 128, LETTERS), low=0,
+    ),
+    Claim(
+        "width_levels_off", "From 128 to 256 hidden units the mean error falls or rises by at most 0.005, a bound of ours.",
+        None, gained_by_width(128, 256, PROBLEMS), low=-0.005, high=0.005,
+    ),
+    *(
+        Claim(f"rmse_{problem}", f"The mimic net's error on {name} is within {within} of the paper's.",
+              paper, of_problem(problem), low=paper - within, high=paper + within)
+        for problem, name, paper, within in (
+            ("adult", "ADULT", 0.325, 0.015), ("letter_p1", "LETTER.p1", 0.075, 0.02), ("letter_p2", "LETTER.p2", 0.179, 0.02),
+        )
+    ),
+    Claim(
+        "hundred_times_faster", "The mimic nets answer at least 100 times as fast as the ensembles.",
+        None, times("seconds"), low=100, unit="×", geometric=True, kind="ours",
+    ),
+    Claim(
+        "hundred_times_smaller", "The mimic nets are at least 100 times smaller than the ensembles.",
+        None, times("megabytes"), low=100, unit="×", geometric=True, kind="ours",
+    ),
+)  # fmt: skip
+ARMS = tuple(COMPARED)
+TABLES = (
+    Table("rmse", "RMSE on the test split (Table 2)", "test_rmse", unit="", index="dataset", columns="arm", order=PROBLEMS,
+          derive=compared_with_average),
+    Table("ratio", "Share of the ensemble's gain over the best net that the mimic net keeps (Table 2)", "ratio", unit="", index="dataset",
+          columns="arm", order=PROBLEMS, derive=ratios),
+    Table("seconds", "Processor seconds for 10,000 cases (Table 3)", "seconds_per_10000", unit="", index="dataset", columns="arm",
+          order=PROBLEMS, derive=compared),
+    Table("megabytes", "Size in MB (Table 4)", "megabytes", unit="", index="dataset", columns="arm", order=PROBLEMS, derive=compared),
+    Table("sizes", "Mean RMSE over problems by method and cases of the transfer set (Figure 2)", RMSE, unit="", columns="cases",
+          order=(*METHODS, *ARMS), derive=with_horizontals),
+    Table("units", "RMSE by hidden units (Figure 3)", RMSE, unit="", index="dataset", columns="units", order=PROBLEMS,
+          derive=units_with_average),
+    Table("validation", "RMSE on the validation split, on which ensembles and best models are chosen", "mimic_validation_rmse", unit="",
+          columns="cases", order=METHODS, derive=of_sizes),
+)  # fmt: skip
+FIGURES = (
+    Lines(
+        "sizes", "Mimic nets by the size of the transfer set", (Panel(RMSE, "RMSE, mean over problems"),), x="cases",
+        x_label="cases in the transfer set", order=(*METHODS, "best_net", "best_single_model", "ensemble"), derive=with_horizontals,
+        logarithmic=True,
+    ),
+    Lines(
+        "units", "Mimic nets by their hidden units", (Panel(RMSE, "RMSE"),), x="units", x_label="hidden units", series="dataset",
+        order=(*PROBLEMS, "average"), derive=units_with_average, logarithmic=True,
+    ),
+)  # fmt: skip
