@@ -149,3 +149,37 @@ class Smearing:
     rates: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     per_node: Count
     folds: Annotated[int, Field(ge=2)]
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """A Gamma prior on a precision, with shape `alpha` and rate `beta`: its mode is (alpha - 1) / beta."""
+
+    __pydantic_config__ = STRICT
+    alpha: Positive
+    beta: Positive
+
+
+@dataclass(frozen=True)
+class SoftSharing:
+    """A mixture of Gaussians as prior of all weights and biases of a net, learnt beside them (Ullrich, Meeds & Welling 2017).
+
+    Component 0 has the mean zero and the share `zero_share` (pi_0), both fixed; `components` (J) others have the rest. What is minimised is the
+    mean cross-entropy minus `tau` / N times the log of the prior, summed over all weights, and of the Gamma priors on the precisions:
+    `zero_precision` of component 0, `precisions` of the others, None = none. N is the number of training examples, so that `tau` weighs the
+    whole prior against the whole likelihood. Means start evenly over [-`reach`, `reach`], None = over the range of the weights at the start;
+    standard deviations at `initial_std`, None = the distance between two means; shares alike. Adam moves means, log-precisions and mixing
+    logits at learning rates of their own.
+    """
+
+    __pydantic_config__ = STRICT
+    tau: Positive
+    zero_share: Annotated[float, Field(gt=0, lt=1)]
+    components: Annotated[int, Field(ge=2, le=255)] = 16
+    zero_precision: Gamma | None = None
+    precisions: Gamma | None = None
+    reach: Positive | None = None
+    initial_std: Positive | None = None
+    mean_rate: Positive = 5e-4
+    precision_rate: Positive = 5e-4
+    share_rate: Positive = 5e-4

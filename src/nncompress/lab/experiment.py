@@ -315,13 +315,13 @@ class Stopwatch:
         return sparse + (dense - sparse) * max(0.0, density - self.SPARSE) / (1 - self.SPARSE)
 
     def _measured(self, fit: Fit, density: float) -> float:
-        kind = (repr(fit.model), repr(fit.dataset), repr(replace(fit.training, learning_rate=1.0, steps=1)), str(density))
+        kind = (repr(fit.model), repr(fit.dataset), repr(replace(fit.training, learning_rate=1.0, steps=1)), repr(fit.sharing), str(density))
         if kind not in self._per_step:
             from nncompress.models import initial_weights
             from nncompress.train.fit import Replicate, Task, time_per_step
 
             count = self.lab.settings.most_stacked(fit.model)
-            task = Task(fit.model, fit.dataset, fit.training, 0, fit.training.steps)
+            task = Task(fit.model, fit.dataset, fit.training, 0, fit.training.steps, sharing=fit.sharing)
             starts = [initial_weights(fit.model, seed) for seed in range(count)]
             fractions = [{name: 1 - density for name in start if name.endswith("weight")} for start in starts]
             masks = [keep_largest(start, {}, fraction) if density < 1 else {} for start, fraction in zip(starts, fractions, strict=True)]

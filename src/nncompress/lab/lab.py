@@ -190,7 +190,7 @@ class Lab:
         first = fits[0]
         span = first.begin_step, first.last_step
         transfer_inputs = upstream[first][first.teacher].arrays["inputs"] if isinstance(first.teacher, TransferSet) else None
-        task = Task(first.model, first.dataset, first.training, *span, first.distillation, first.adjust_dropout, transfer_inputs)
+        task = Task(first.model, first.dataset, first.training, *span, first.distillation, first.adjust_dropout, transfer_inputs, first.sharing)
         masks = [upstream[f][f.mask].masks if f.mask is not None else {} for f in fits]
         replicates = [
             Replicate(
@@ -225,6 +225,7 @@ class Lab:
             densities = {"density": density(whole_masks(trained.weights) | mask)}
             densities |= {f"density_{name.removesuffix('.weight')}": share for name, share in layer_densities(mask).items()}
             arrays = pack("weights", trained.weights) | pack("mask", mask) | pack("curve", trained.curves)
+            arrays |= pack("mixture", trained.mixture)
             self.store.write(f, Artifact(arrays, trained.metrics | densities, self._provenance(trained.seconds, f)))
         for f in fits:
             self.store.drop_partial(f)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.stages import Fit, fit_of, pack
-from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared, to_gaps
+from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared, to_gaps, with_best_gaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,9 @@ class SharedWeights(Stage):
 class CompressedFile(Stage):
     """A net as a file, and what is measured of the net that is read back from it, in float32.
 
-    `net`: a fit, pruned or not, or shared weights as they are. `codebook`: which of its weights share a value; None = it has no shared ones.
-    `weight_bits`, `index_bits`: parameter name -> width of codes and of gaps. What is neither shared nor pruned is stored in float32.
+    `net`: a fit, pruned or not, or shared weights as they are. `codebook`: the stage whose `codes/*` say which of its weights share a value;
+    None = it has no shared ones. `weight_bits`, `index_bits`: parameter name -> width of codes and of gaps; index_bits None = for each
+    parameter the width that takes the fewest bytes. What is neither shared nor pruned is stored in float32.
 
     Yields `file`, its bytes (uint8). Metrics: `file_bytes`; `rate`, the float32 bytes of all parameters over these; the bytes of each part of
     the account, `bytes_<part>`, and of each parameter, `bytes_of_<parameter>`, which both add up to the file; mean bits of an entry,
@@ -52,10 +53,14 @@ class CompressedFile(Stage):
     """
 
     net: Stage
-    codebook: SharedWeights | None
+    codebook: Stage | None
     weight_bits: Mapping[str, int]
-    index_bits: Mapping[str, int]
+    index_bits: Mapping[str, int] | None
     coder: str = "huffman"
+
+    def code_bits(self, name: str) -> int:
+        """Width of the codes of a parameter that shares weights."""
+        return self.weight_bits[name]
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from nncompress.models import parameter_names
@@ -65,11 +70,13 @@ class CompressedFile(Stage):
         codes = given[self.codebook].codes if self.codebook is not None else {}
         tensors = {}
         for name in parameter_names(fit.model):
-            array, mask, width = found.weights[name], found.masks.get(name), self.index_bits.get(name, INDEX_BITS)
+            array, mask, width = found.weights[name], found.masks.get(name), (self.index_bits or {}).get(name, INDEX_BITS)
             if name in codes:
-                tensors[name] = coded(array, codes[name], self.weight_bits[name], mask, width)
+                tensors[name] = coded(array, codes[name], self.code_bits(name), mask, width)
             else:
                 tensors[name] = dense(array) if mask is None else pruned(array, mask, width)
+            if self.index_bits is None:
+                tensors[name] = with_best_gaps(tensors[name], self.coder)
         content = encode(CompressedNet(fit.model, tensors), self.coder)
         rows, numbers = accounts(content), sum(array.size for array in found.weights.values())
         metrics: dict[str, float] = {"file_bytes": len(content), "rate": 4 * numbers / len(content)}

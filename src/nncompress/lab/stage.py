@@ -18,7 +18,7 @@ import numpy as np
 
 @dataclass
 class Artifact:
-    """What a stage yields: named arrays (`weights/*`, `mask/*`, `codes/*` of shared weights, `curve/*`) and plain numbers."""
+    """What a stage yields: named arrays (`weights/*`, `mask/*`, `codes/*` of shared weights, `mixture/*`, `curve/*`) and plain numbers."""
 
     arrays: dict[str, np.ndarray]
     metrics: dict[str, float] = field(default_factory=dict)
@@ -44,6 +44,10 @@ class Artifact:
     @property
     def codes(self) -> dict[str, np.ndarray]:
         return self.group("codes")
+
+    @property
+    def mixture(self) -> dict[str, np.ndarray]:
+        return self.group("mixture")
 
     @property
     def curves(self) -> dict[str, np.ndarray]:

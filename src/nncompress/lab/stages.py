@@ -12,7 +12,7 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.prune import density, keep_largest, overlap, overlap_by_chance, shuffle_masks
-from nncompress.types import Dataset, Distillation, Model, Split, Training
+from nncompress.types import Dataset, Distillation, Model, SoftSharing, Split, Training
 
 
 def pack(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -41,6 +41,9 @@ class Fit(Stage):
 
     `codebook`: a stage whose `codes/*` say which weights share a value; these then train as one (Han, Mao & Dally 2016).
     `adjust_dropout`: lower the dropout after each hidden layer to the share of its weights that the mask keeps (Han et al. 2015, eq. 2).
+
+    `sharing`: a mixture of Gaussians as prior of its weights, learnt beside them (Ullrich et al. 2017); its course is `mixture/*`, as
+    `MixturePrior.course` describes it.
 
     It minimises the cross-entropy with the labels, or `distillation` from the array `logits` of `teacher`, one row for each training example.
     A teacher that is a `TransferSet` brings its own examples, which take the place of the training split; what the teacher finds more probable
@@ -74,12 +77,14 @@ class Fit(Stage):
     adjust_dropout: bool = False
     codebook: Stage | None = None
     specialty: Stage | None = None
+    sharing: SoftSharing | None = None
 
     @property
     def shared(self) -> tuple[str, ...]:
         """What fits must have in common to be trained as one stack."""
         own = (self.model, self.dataset, self.training, self.begin_step, self.last_step, self.distillation, self.adjust_dropout)
-        return (*map(repr, own), repr(self.specialty is not None), self.teacher.key if isinstance(self.teacher, TransferSet) else "")
+        transfer_set = self.teacher.key if isinstance(self.teacher, TransferSet) else ""
+        return (*map(repr, own), repr(self.specialty is not None), transfer_set, repr(self.sharing))
 
     @property
     def last_step(self) -> int:

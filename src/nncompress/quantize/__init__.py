@@ -2,7 +2,7 @@
 
 from nncompress.quantize.codebook import initial_centroids, k_means, shared_gradient
 from nncompress.quantize.sparse_index import to_gaps
-from nncompress.quantize.storage import Account, CompressedNet, account, accounts, decode, encode, load, save
+from nncompress.quantize.storage import Account, CompressedNet, account, accounts, decode, encode, load, save, with_best_gaps
 from nncompress.quantize.tensors import INDEX_BITS, CompressedTensor, coded, compress, dense, pruned, shared
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "shared",
     "shared_gradient",
     "to_gaps",
+    "with_best_gaps",
 ]

@@ -13,8 +13,9 @@ import pandas as pd
 
 from nncompress.errors import UserError, suggestion
 from nncompress.report.claims import VERDICTS, judge_all
+from nncompress.report.declare import MixtureCourse
 from nncompress.report.experiments import Described, read_experiments
-from nncompress.report.figures import draw, save
+from nncompress.report.figures import animation, draw, save
 from nncompress.report.files import write
 from nncompress.report.records import comparable, left_out, of_variant, read_curves, read_records, read_table, scale_of
 from nncompress.report.tables import CSV_COLUMNS, Laid, by_kind, estimate, lay, ledger, markdown, pipes, text, verdicts_markdown
@@ -156,7 +157,11 @@ def _draw(results: Path, recorded: _Recorded, stem: Path) -> list[Path]:
     curves = read_curves(results, described.name, records, described.identity)
     arrays = results / "arrays" / described.name
     drawn = [(lines.name, figure) for lines in described.figures if (figure := draw(lines, records, curves, arrays)) is not None]
-    return [path for name, figure in drawn for path in save(figure, stem.with_name(f"{stem.name}_{name}"))]
+    paths = [path for name, figure in drawn for path in save(figure, stem.with_name(f"{stem.name}_{name}"))]
+    for course in described.figures:
+        if isinstance(course, MixtureCourse) and (content := animation(course, records, arrays)) is not None:
+            paths.append(write(stem.with_name(f"{stem.name}_{course.name}.gif"), content))
+    return paths
 
 
 def _section(results: Path, recorded: _Recorded) -> str:

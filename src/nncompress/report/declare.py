@@ -196,3 +196,46 @@ class Trees:
     name: str
     title: str
     panels: tuple[TreePanel, ...]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A figure of one array of counts that rows of the recipe keep (`Row.keep_arrays`), of the first seed that `where` leaves: values on one
+    occasion (rows) and on another (columns), coloured by the logarithm of the count, with both marginals. `array`, `edges`: their names in the
+    stage; the bins are the same for both axes."""
+
+    name: str
+    title: str
+    array: str
+    edges: str
+    x_label: str
+    y_label: str
+    where: Where = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MixtureCourse:
+    """A figure of how a mixture of Gaussians moved while it was trained, and an animation of it beside the histogram of the weights, of arrays
+    that rows keep under `mixture/` (see `MixturePrior.course`): of the first seed that `where` leaves."""
+
+    name: str
+    title: str
+    where: Where = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """A figure of matrices beside one another, from red (negative) over white (zero) to blue, of one array (matrices, rows, columns) of signed
+    levels that rows keep, of the first seed that `where` leaves. `names`: of the matrices."""
+
+    name: str
+    title: str
+    array: str
+    names: tuple[str, ...]
+    x_label: str
+    y_label: str
+    where: Where = field(default_factory=dict)
+
+
+Figure: TypeAlias = Lines | HeatMap | Dots | Picture | Trees | Joint | MixtureCourse | Matrices
+"""What a recipe may name in its FIGURES."""

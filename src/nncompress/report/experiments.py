@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from nncompress.errors import UserError
-from nncompress.report.declare import Claim, Dots, HeatMap, Lines, Picture, Published, Table, Trees
+from nncompress.report.declare import Claim, Figure, Published, Table
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Described:
     deviations: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     tables: tuple[Table | Published, ...] = ()
-    figures: tuple[Lines | HeatMap | Dots | Picture | Trees, ...] = ()
+    figures: tuple[Figure, ...] = ()
     identity: tuple[str, ...] = ()
 
 

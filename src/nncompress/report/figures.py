@@ -19,13 +19,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from PIL import Image
 
-from nncompress.report.declare import Dots, HeatMap, Lines, Panel, Picture, TreePanel, Trees
+from nncompress.report.declare import Dots, HeatMap, Joint, Lines, Matrices, MixtureCourse, Panel, Picture, TreePanel, Trees
+from nncompress.report.declare import Figure as Declared
 from nncompress.report.files import write
+from nncompress.report.mixtures import draw_course, draw_frame, draw_joint, draw_matrices, frames
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
-__all__ = ["Dots", "HeatMap", "Lines", "Panel", "Picture", "TreePanel", "Trees", "draw", "save"]
+__all__ = [
+    "Dots", "HeatMap", "Joint", "Lines", "Matrices", "MixtureCourse", "Panel", "Picture", "TreePanel", "Trees", "animation", "draw", "save",
+]  # fmt: skip
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 PALE = ("#CFE3F1", "#F7D9C4", "#CDEBDF", "#F2DEEA", "#FAE8C4", "#DDF0FA")
@@ -53,18 +58,74 @@ BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
-def draw(
-    figure: Lines | HeatMap | Dots | Picture | Trees, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None
-) -> Figure | None:
+def draw(figure: Declared, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None) -> Figure | None:
     """Draw a declared figure from tidied records (or curves, or the folder of arrays that rows kept); None if there is nothing to draw."""
     records = comparable(records)
     if isinstance(figure, Picture):
         return _draw_picture(figure, records, arrays)
     if isinstance(figure, Trees):
         return _draw_trees(figure, records, arrays)
+    if isinstance(figure, Joint | MixtureCourse | Matrices):
+        return _draw_kept(figure, records, arrays)
     if isinstance(figure, Dots):
         return _draw_dots(figure, records)
     return _draw_heat_map(figure, records) if isinstance(figure, HeatMap) else _draw_lines(figure, records, curves)
+
+
+def animation(course: MixtureCourse, records: pd.DataFrame, arrays: Path | None = None) -> bytes | None:
+    """The course of a mixture as an animated GIF; None if there is nothing to draw."""
+    records = comparable(records)
+    if (found := _kept(course, records, arrays)) is None:
+        return None
+    kept, caption = found
+    images = []
+    with _style():
+        for place in frames(kept):
+            figure, canvas = _titled(5.2, 3.4, course.title, f"{caption} Step {kept['mixture/step'][place]:,}.")
+            draw_frame(figure, kept, place)
+            canvas.draw()
+            images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("P", palette=Image.Palette.ADAPTIVE, colors=32))
+    content = BytesIO()
+    durations = [150] * (len(images) - 1) + [2000]  # milliseconds
+    images[0].save(content, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    return content.getvalue()
+
+
+def _kept(declared: Joint | MixtureCourse | Matrices, records: pd.DataFrame, arrays: Path | None) -> tuple[dict[str, np.ndarray], str] | None:
+    """The arrays that the first seed's row keeps, and what they are of."""
+    rows = chosen(records, declared.where).sort_values("seed")
+    paths = [arrays / f"{key}.npz" for key in rows["key"]] if arrays is not None else []
+    if not paths or not paths[0].exists():
+        return None
+    with np.load(paths[0], allow_pickle=False) as file:
+        return dict(file), f"{_what(records)} Seed {rows['seed'].iloc[0]:.0f}."
+
+
+def _titled(width: float, height: float, title: str, caption: str) -> tuple[Figure, FigureCanvasAgg]:
+    """An empty figure of so many inches under its title and caption."""
+    figure = Figure(figsize=(width, height))
+    canvas = FigureCanvasAgg(figure)
+    figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
+    figure.text(0.1 / width, 1 - 0.1 / height, title, va="top", fontsize=11, fontweight="bold")
+    figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+    return figure, canvas
+
+
+def _draw_kept(declared: Joint | MixtureCourse | Matrices, records: pd.DataFrame, arrays: Path | None) -> Figure | None:
+    if (found := _kept(declared, records, arrays)) is None:
+        return None
+    kept, caption = found
+    with _style():
+        if isinstance(declared, Joint):
+            figure, _ = _titled(6.4, 6.6, declared.title, caption)
+            draw_joint(figure, declared, kept)
+        elif isinstance(declared, MixtureCourse):
+            figure, _ = _titled(9.6, 4.2, declared.title, f"{caption} Bands: ± two standard deviations.")
+            draw_course(figure, kept)
+        else:
+            figure, _ = _titled(9.6, 4.6, declared.title, caption)
+            draw_matrices(figure, declared, kept)
+    return figure
 
 
 def _draw_picture(picture: Picture, records: pd.DataFrame, arrays: Path | None) -> Figure | None:

@@ -58,6 +58,16 @@ class Layout:
         """The parameters as (R, *shape) views of a flat vector."""
         return {name: flat[where].view(self.replicates, *self.shapes[name]) for name, where in self.slices.items()}
 
+    def matrix(self, flat: Tensor) -> Tensor:
+        """A copy of a flat vector with one row for each replicate, (R, numbers of a net), its parameters side by side, without the padding."""
+        return torch.cat([view.flatten(1) for view in self.views(flat).values()], 1)
+
+    def add(self, flat: Tensor, matrix: Tensor) -> None:
+        """Add to a flat vector what `matrix` made of one."""
+        first = 0
+        for view in self.views(flat).values():
+            view += matrix[:, first : (first := first + view[0].numel())].view_as(view)
+
     def owners(self) -> Tensor:
         """Which replicate each entry of a flat vector belongs to, (size,) int64."""
         counts = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}

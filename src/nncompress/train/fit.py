@@ -28,8 +28,9 @@ from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
 from nncompress.train.learner import Learner
 from nncompress.train.objective import HardLabels, System, WithL1
+from nncompress.train.prior import MixturePrior
 from nncompress.train.specialties import Specialties
-from nncompress.types import Dataset, Distillation, MaskArrays, Model, Split, Training, Weights
+from nncompress.types import Dataset, Distillation, MaskArrays, Model, SoftSharing, Split, Training, Weights
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -51,7 +52,8 @@ class Runtime:
 @dataclass(frozen=True)
 class Task:
     """What the replicates of a stack share: model, data, training, and the steps first .. last of its schedule. `adjust_dropout`: to each
-    replicate's mask. `transfer_inputs`: (cases, features), of a transfer set that takes the place of the training split."""
+    replicate's mask. `transfer_inputs`: (cases, features), of a transfer set that takes the place of the training split. `sharing`: the prior
+    that the weights are drawn to, if any."""
 
     model: Model
     dataset: Dataset
@@ -61,6 +63,7 @@ class Task:
     distillation: Distillation | None = None
     adjust_dropout: bool = False
     transfer_inputs: np.ndarray | None = None
+    sharing: SoftSharing | None = None
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ class Replicate:
 
 @dataclass(frozen=True)
 class Trained:
-    """`seconds`: this replicate's share of the wall time of its stack."""
+    """`seconds`: this replicate's share of the wall time of its stack. `mixture`: the course of its prior, if it has one; see
+    `MixturePrior.course`."""
 
     weights: dict[str, np.ndarray]
     curves: dict[str, np.ndarray]
     metrics: dict[str, float]
     seconds: float
+    mixture: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @contextmanager
@@ -133,7 +138,15 @@ def learner(task: Task, replicates: Sequence[Replicate], runtime: Runtime) -> Le
     if task.transfer_inputs is not None:  # labelled by the teacher, which all replicates share
         labels_of_teacher = torch.from_numpy(teachers[0].argmax(1))
         data = replace(data, train_x=as_images(task.transfer_inputs), train_y=labels_of_teacher)
-    made = Learner(system, constraint, task.training, task.dataset, data, seeds, span, labels, teachers, specialties)
+    prior = None
+    if task.sharing is not None:
+        if type(constraint) is not Free:
+            raise UserError(
+                "soft weight sharing finds by itself which weights are pruned and which share: give its fit no mask and no codebook"
+            )
+        prior = MixturePrior(task.sharing, constraint, len(data.train_y))
+        prior.note(task.first_step, constraint)
+    made = Learner(system, constraint, task.training, task.dataset, data, seeds, span, labels, teachers, specialties, prior)
     if task.adjust_dropout:
         made.adjust_dropout([layer_densities(replicate.mask) for replicate in replicates])
     if all(replicate.state for replicate in replicates):
@@ -252,7 +265,8 @@ def measure(made: Learner, task: Task) -> list[Trained]:
             "validation_loss": np.array([loss[r] for _, loss, _ in made.curve], np.float32),
             "validation_accuracy": np.array([accuracy[r] for _, _, accuracy in made.curve], np.float32),
         }
-        trained.append(Trained(weights[r], curves, metrics, seconds))
+        mixture = made.prior.course(r) if made.prior is not None else {}
+        trained.append(Trained(weights[r], curves, metrics, seconds, mixture))
     return trained
 
 

@@ -27,6 +27,7 @@ from nncompress.train.callbacks import State
 from nncompress.train.constraint import Free
 from nncompress.train.feed import Feed
 from nncompress.train.objective import System
+from nncompress.train.prior import MixturePrior
 from nncompress.train.schedule import learning_rate_at, momentum_at
 from nncompress.train.specialties import Specialties
 from nncompress.types import Dataset, Training
@@ -63,10 +64,12 @@ class Learner(pl.LightningModule):
         labels: list[str],
         teachers: Sequence[np.ndarray] = (),
         specialties: Specialties | None = None,
+        prior: MixturePrior | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.constraint = constraint
+        self.prior = prior
         self._system = [system]  # in a list: its own parameters are only a template for `functional_call`
         self.training_spec, self.dataset, self.splits, self.seeds, self.labels = training, dataset, splits, seeds, labels
         self.teachers, self.specialties = teachers, specialties
@@ -218,6 +221,8 @@ class Learner(pl.LightningModule):
             self.constraint.pull(gradients)
             if self.share[1] > 1:  # one flat gradient: one message between the processes
                 torch.distributed.all_reduce(self.constraint.gradient.div_(self.share[1]))
+            if self.prior is not None:  # of the weights alone: the same in every process
+                self.prior.pull(self.constraint)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate_at(self.training_spec, step)
                 if "momentum" in group:
@@ -229,6 +234,8 @@ class Learner(pl.LightningModule):
             total += loss
         self.step = last
         self._stop_if_diverged(total)
+        if self.prior is not None:
+            self.prior.note(last, self.constraint)
         if len(self.validation[1]):
             self._early_stop(*self.evaluate(*self.validation))
 
@@ -302,6 +309,8 @@ class Learner(pl.LightningModule):
         states = []
         for r in range(len(self.seeds)):
             arrays = {f"{kind}/{name}": array for kind, replicates in by_kind.items() for name, array in replicates[r].items()}
+            if self.prior is not None:
+                arrays |= {f"prior/{name}": array for name, array in self.prior.state(r).items()}
             meta = {
                 "step": self.step,
                 "seconds": self.seconds / len(self.seeds),
@@ -319,9 +328,12 @@ class Learner(pl.LightningModule):
             arrays = [{name: found[f"{kind}/{name}"] for name in layout.shapes} for found, _ in states]
             return self.constraint.latent_of(layout.flatten(arrays)).to(self.constraint.latent.device)
 
-        kinds = {name.split("/")[0] for name in states[0][0]} - {"weights", "best"}
+        kinds = {name.split("/")[0] for name in states[0][0]} - {"weights", "best", "prior"}
         self._moments = {kind: latent(kind) for kind in sorted(kinds)}
         self.best = latent("best")
+        if self.prior is not None:
+            named = [name for name in states[0][0] if name.startswith("prior/")]
+            self.prior.resume([{name.removeprefix("prior/"): found[name] for name in named} for found, _ in states])
         self.step, self.seconds = metas[0]["step"], sum(meta["seconds"] for meta in metas)
         self.best_loss, self.best_step = [meta["best_loss"] for meta in metas], [meta["best_step"] for meta in metas]
         curves = zip(*(meta["curve"] for meta in metas), strict=True)

@@ -29,7 +29,7 @@ from nncompress.lab.stages import (
     Specialty,
     Utterances,
 )
-from nncompress.types import Augmentation, Dataset, Distillation, Model, Training
+from nncompress.types import Augmentation, Dataset, Distillation, Gamma, Model, SoftSharing, Training
 
 MODEL = Model("lenet_300_100")
 START = InitialWeights(MODEL, seed=0)
@@ -124,7 +124,12 @@ CHANGES: dict[str, Any] = {
     "adjust_dropout": True,
     "codebook": SharedWeights(FIT, {"fc1.weight": 6}),
     "specialty": SPECIALTY,
+    "sharing": SoftSharing(0.005, 0.99),
 }
+SHARING_CHANGES: dict[str, Any] = {
+    "tau": 0.05, "zero_share": 0.999, "components": 15, "zero_precision": Gamma(5000.0, 2.0), "precisions": Gamma(250.0, 0.1), "reach": 0.6,
+    "initial_std": 0.25, "mean_rate": 1e-4, "precision_rate": 3e-3, "share_rate": 3e-3,
+}  # fmt: skip
 DISTILLATION_CHANGES: dict[str, Any] = {"match": "logits", "temperature": 2.0, "hard_weight": 0.5}
 TRAINING_CHANGES: dict[str, Any] = {
     "steps": 1, "batch_size": 61, "learning_rate": 0.1, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine",
@@ -149,12 +154,14 @@ MODEL_CHANGES: dict[str, Any] = {
 def test_every_field_changes_the_key() -> None:
     distilled = replace(FIT, distillation=Distillation())
     tried = (FIT, CHANGES), (FIT.training, TRAINING_CHANGES), (FIT.dataset, DATASET_CHANGES), (MODEL, MODEL_CHANGES)
-    for value, changes in (*tried, (distilled.distillation, DISTILLATION_CHANGES)):
+    sharing = SoftSharing(0.005, 0.99)
+    for value, changes in (*tried, (distilled.distillation, DISTILLATION_CHANGES), (sharing, SHARING_CHANGES)):
         assert set(changes) == {f.name for f in fields(value)}, f"a field of {type(value).__name__} is not tried here"
     variants = [replace(FIT, **{name: value}) for name, value in CHANGES.items()]
     variants += [replace(FIT, training=replace(FIT.training, **{name: value})) for name, value in TRAINING_CHANGES.items()]
     variants += [replace(FIT, dataset=replace(FIT.dataset, **{name: value})) for name, value in DATASET_CHANGES.items()]
     variants += [replace(FIT, model=replace(MODEL, **{name: value})) for name, value in MODEL_CHANGES.items()]
+    variants += [replace(FIT, sharing=replace(sharing, **{name: value})) for name, value in SHARING_CHANGES.items()]
     variants += [
         distilled,
         *(replace(FIT, distillation=replace(Distillation(), **{name: value})) for name, value in DISTILLATION_CHANGES.items()),

@@ -1,0 +1,148 @@
+"""What the recipe of soft weight sharing (Ullrich, Meeds & Welling 2017) claims, tabulates and draws. Imports neither pandas nor torch.
+
+Sizes are those of files; a rate is the float32 bytes of all parameters over them. Errors are of the net that was read back from the file.
+Shares of weights that are kept count biases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from nncompress.report.declare import Claim, Joint, Lines, Matrices, MixtureCourse, Panel, Published, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Statistic: TypeAlias = "Callable[[DataFrame], Series]"
+LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
+LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
+HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
+SHARED = HEADLINE[1:]
+
+
+def of(arm: str, metric: str) -> Statistic:
+    """The arm's metric by seed."""
+
+    def statistic(records: DataFrame) -> Series:
+        rows = records[records["arm"] == arm]
+        return rows.groupby("seed")[metric].mean() if metric in rows else rows.groupby("seed")["test_accuracy"].mean().iloc[:0]
+
+    return statistic
+
+
+def error_over_reference(arm: str) -> Statistic:
+    """Test error of the arm's file minus that of its seed's dense net."""
+    return lambda records: of("reference", "test_accuracy")(records) - of(arm, "test_accuracy")(records)
+
+
+def error_of_quantizing(records: DataFrame) -> Series:
+    """Test error at the means of the mixture minus that of the weights as they were trained under it."""
+    return of("soft_weight_sharing", "test_accuracy_before")(records) - of("soft_weight_sharing", "test_accuracy")(records)
+
+
+def kept_more_by_the_nearest_mean(records: DataFrame) -> Series:
+    """Share of weights that the nearest mean keeps minus the share that responsibility keeps."""
+    return of("nearest_mean", "density")(records) - of("soft_weight_sharing", "density")(records)
+
+
+def headline(name: str, model: tuple[str, ...], rate: float, least: float, kept: float, most: float, change: float) -> tuple[Claim, ...]:
+    """The claims on one net. `rate`, `kept`, `change`: the printed size ratio, share of weights, rise of the error; `least`, `most`: what
+    counts as the first two."""
+    return (
+        Claim(
+            f"{model[0]}_rate", f"The file of {name} is at least {least:g} times smaller than its float32 parameters.",
+            rate, of("soft_weight_sharing", "rate"), low=least, unit="×", models=model, geometric=True,
+        ),
+        Claim(
+            f"{model[0]}_kept", f"At most {100 * most:g} % of the weights of {name} are kept.",
+            kept, of("soft_weight_sharing", "density"), high=most, unit="%", models=model,
+        ),
+        Claim(
+            f"{model[0]}_little_loss", f"The {name} read back from it errs at most 0.2 pp more often than the dense net.",
+            change, error_over_reference("soft_weight_sharing"), high=0.002, unit="pp", models=model,
+        ),
+    )  # fmt: skip
+
+
+CLAIMS = (
+    *headline("LeNet-300-100", LENET_300_100, 64, 55, 0.043, 0.06, 0.0005),
+    *headline("LeNet-5", LENET_5, 162, 100, 0.005, 0.015, 0.0009),
+    Claim(
+        "lenet_300_100_no_hyper_priors_rate", "Without priors on the precisions the file of LeNet-300-100 is at least 55 times smaller too.",
+        64.2, of("no_hyper_priors", "rate"), low=55, unit="×", models=LENET_300_100, geometric=True,
+    ),
+    Claim(
+        "lenet_300_100_no_hyper_priors_loss", "And it errs at most 0.2 pp more often than the dense net.",
+        0.0005, error_over_reference("no_hyper_priors"), high=0.002, unit="pp", models=LENET_300_100,
+    ),
+    Claim(
+        "quantizing_costs_nothing", "Putting the weights at the means raises the error by at most 0.1 pp.",
+        0.0001, error_of_quantizing, high=0.001, unit="pp", kind="transferred",  # the authors' tutorial, another net
+    ),
+    Claim(
+        "responsibility_prunes_more", "Responsibility prunes more weights than the nearest mean does.",
+        None, kept_more_by_the_nearest_mean, low=0, unit="pp", kind="ours",
+    ),
+)  # fmt: skip
+
+
+def with_error(records: DataFrame) -> DataFrame:
+    """The records with `test_error`, `error_over_reference`, by how much it exceeds that of the seed's dense net, and `quantizing_error`, by
+    how much it exceeds that of the weights as trained."""
+    found = records.assign(test_error=1 - records["test_accuracy"], quantizing_error=None)
+    if "test_accuracy_before" in records:
+        found["quantizing_error"] = records["test_accuracy_before"] - records["test_accuracy"]
+    reference = found[found["arm"] == "reference"].groupby("seed")["test_error"].mean()
+    return found.assign(error_over_reference=found["test_error"] - found["seed"].map(reference))
+
+
+def by_layer(records: DataFrame) -> DataFrame:
+    """Of each file, one row per layer and seed: `density` of its weights."""
+    from pandas import concat
+
+    parts = [records.assign(layer=layer, density=records[column]) for layer in LAYERS if (column := f"density_{layer}") in records]
+    whole = [records.assign(layer="all, with biases")] if "density" in records else []
+    return concat(parts + whole, ignore_index=True) if parts + whole else records.assign(layer="", density=0.0)
+
+
+FILES = {"arm": HEADLINE}
+UNITS = {
+    "test_error": "%",
+    "error_over_reference": "pp",
+    "rate": "×",
+    "density": "%",
+    "density_fc1": "%",
+    "density_fc2": "%",
+    "density_fc3": "%",
+}
+TABLES = (
+    Table(
+        "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=HEADLINE, where=FILES,
+        derive=with_error,
+    ),
+    Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=HEADLINE, where=FILES),
+    Table("kept", "Weights that are kept, %", "density", columns="layer", order=SHARED, where={"arm": SHARED}, derive=by_layer),
+    Table(
+        "quantizing", "Rise of the test error when weights are put at the means, pp", "quantizing_error", unit="pp", columns="dataset",
+        order=SHARED, where={"arm": SHARED}, derive=with_error,
+    ),
+    Table(
+        "means", "Values that the kept weights have", "means", unit="", columns="dataset", order=SHARED, where={"arm": SHARED},
+    ),
+    Table(
+        "taus", "Test error, %, by the weight of the prior", "test_error", columns="tau", where={"arm": ("tau",)}, derive=with_error,
+    ),
+    Table("tau_rates", "Bytes over those of the file, by the weight of the prior", "rate", unit="×", columns="tau", where={"arm": ("tau",)}),
+    Published("paper", "The paper's numbers beside ours", UNITS, derive=with_error),  # type: ignore[arg-type]
+)  # fmt: skip
+PICTURED = {"arm": ("soft_weight_sharing",)}
+FIGURES = (
+    Joint("joint", "Weights before and after", "joint", "edges", "before", "after", where=PICTURED),
+    MixtureCourse("mixture", "The mixture while it is trained", where=PICTURED),
+    Matrices("matrices", "The largest matrix", "matrices", ("before", "at the means"), "input", "unit", where=PICTURED),
+    Lines(
+        "taus", "The weight of the prior", (Panel("test_accuracy", "test accuracy, %", "%"), Panel("rate", "rate, ×")),
+        x="tau", x_label="tau", where={"arm": ("tau",)},
+    ),
+)  # fmt: skip
