@@ -104,7 +104,7 @@ def rows(cfg: Config) -> Iterator[Row]:
             wanted += [("munge", max(cfg.sizes), cfg.table_units)]
             for method, cases, units in dict.fromkeys(wanted):
                 fit = mimic_fit(cfg, problem, method, cases, units, seed)
-                yield Row(Mimicry(fit), {"arm": method, "cases": cases, "units": units, "seed": seed})
+                yield Row(Mimicry(fit), {"arm": method, "dataset": problem.name, "cases": cases, "units": units, "seed": seed})
 
 
 def mimic_fit(cfg: Config, problem: Problem, method: str, cases: int, units: int, seed: int) -> Fit:
