@@ -59,14 +59,17 @@ class Layout:
         return {name: flat[where].view(self.replicates, *self.shapes[name]) for name, where in self.slices.items()}
 
     def matrix(self, flat: Tensor) -> Tensor:
-        """A copy of a flat vector with one row for each replicate, (R, numbers of a net), its parameters side by side, without the padding."""
+        """A flat vector with one row for each replicate, (R, numbers of a net), its parameters side by side, without the padding. It is a view
+        where there is one replicate."""
+        if self.replicates == 1:
+            return flat[: self.size - self.padding].unsqueeze(0)
         return torch.cat([view.flatten(1) for view in self.views(flat).values()], 1)
 
-    def add(self, flat: Tensor, matrix: Tensor) -> None:
-        """Add to a flat vector what `matrix` made of one."""
+    def add(self, flat: Tensor, matrix: Tensor, factor: float = 1.0) -> None:
+        """Add to a flat vector `factor` times what `matrix` made of one."""
         first = 0
         for view in self.views(flat).values():
-            view += matrix[:, first : (first := first + view[0].numel())].view_as(view)
+            view.add_(matrix[:, first : (first := first + view[0].numel())].view_as(view), alpha=factor)
 
     def owners(self) -> Tensor:
         """Which replicate each entry of a flat vector belongs to, (size,) int64."""

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from nncompress.train.constraint import Free
 from nncompress.types import Gamma, SoftSharing
 
-NODES = 8192
+NODES = 4096
 NARROWEST = 4
-"""Spacings of the table that the standard deviation of a component has at least, 1/2048 of the range of the weights: without Gamma priors the
+"""Spacings of the table that the standard deviation of a component has at least, 1/1024 of the range of the weights: without Gamma priors the
 precision of component 0 grows without bound, and what is narrower than the table's spacing the table cannot see."""
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # torch's Adam
 BINS = 201
@@ -89,7 +89,7 @@ def tabulated_gradients(weights: Tensor, mixture: Tensor, zero_share: float, fir
     of_mixture[1] = (shares - precisions * square) / 2
     of_mixture[2, :, 1:] = shares[:, 1:] - logits[:, 1:].softmax(1) * shares[:, 1:].sum(1, keepdim=True)
     rises = torch.nn.functional.pad(slopes.diff(dim=1), (0, 1))
-    return torch.addcmul(slopes.gather(1, cell), beyond, rises.gather(1, cell)), of_mixture
+    return slopes.gather(1, cell).addcmul_(beyond, rises.gather(1, cell)), of_mixture
 
 
 def initial_mixture(sharing: SoftSharing, weights: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class MixturePrior(nn.Module):
         weights = self.layout.matrix(constraint.latent.detach())
         first, spacing = table(weights)
         of_weights, of_mixture = self.gradients(weights, self.mixture, self.sharing.zero_share, first, spacing)
-        self.layout.add(constraint.gradient, of_weights.mul_(-self.factor))
+        self.layout.add(constraint.gradient, of_weights, -self.factor)
         alpha, beta = self.gamma
         of_mixture[1] += alpha - 1 - beta * self.mixture[1].exp()  # of ln Gamma(lambda_j), up to a constant
         self._move(of_mixture.mul_(-self.factor))
