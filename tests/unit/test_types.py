@@ -116,7 +116,7 @@ def test_defaults_never_change() -> None:
         },
         Fit: {
             "mask": None, "begin_step": 0, "stop_step": None, "distillation": None, "teacher": None, "adjust_dropout": False,
-            "codebook": None, "specialty": None,
+            "codebook": None, "specialty": None, "sharing": None,
         },
         Distillation: {"match": "soft_targets", "temperature": 1.0, "hard_weight": 0.0},
     }  # fmt: skip
