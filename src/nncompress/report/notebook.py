@@ -64,9 +64,11 @@ class Results:
 
     def verdicts(self) -> Markdown:
         """The recipe's claims with their intervals and verdicts."""
+        if self.records.empty:
+            return _markdown(NOTHING)
         judged = judge_all(self.described.claims, self.records)
         parts = [f"**{heading}**\n\n{verdicts_markdown(verdicts)}" for heading, verdicts in by_kind(judged)]
-        return _markdown("\n\n".join(parts) if parts else NOTHING)
+        return _markdown("\n\n".join(parts))
 
     def cost(self) -> Markdown:
         """Operations and seconds of training, by arm, what an arm stands on included."""
