@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from experiments.checking import refuse_repeats, refuse_unknown_arms
+from experiments.compressed_files import fewer_arms_then_seeds
 from experiments.deep_compression_claims import CLAIMS, FIGURES, TABLES
 from experiments.han_nets import HanNets, weights
 from nncompress.errors import UserError
@@ -61,11 +62,7 @@ def check(cfg: Config) -> None:
 
 def smaller(cfg: Config) -> Iterator[Config]:
     """`cfg` and ever cheaper parts of it: fewer arms, then seeds."""
-    yield cfg
-    while len(cfg.arms) > 4:
-        yield (cfg := replace(cfg, arms=cfg.arms[:-1]))
-    while len(cfg.seeds) > 3:
-        yield (cfg := replace(cfg, seeds=cfg.seeds[:-1], control_seeds=[s for s in cfg.control_seeds if s in cfg.seeds[:-1]]))
+    yield from fewer_arms_then_seeds(cfg, 4)
 
 
 def rows(cfg: Config) -> Iterator[Row]:

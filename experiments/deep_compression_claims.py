@@ -5,35 +5,19 @@ Sizes are those of files; a rate is the float32 bytes of all parameters over the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from experiments.compressed_files import Statistic, error_over_reference, of
 from nncompress.report.declare import Claim, Lines, Panel, Published, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 HEADLINE = ("reference", "pruned", "pruned_and_quantized", "deep_compression", "deep_compression_ans", "untuned")
 CURVES = ("pruning_only", "quantization_only", "pruning_and_quantization", "low_rank")
 INITIALS = ("linear", "density", "random")
-
-
-def of(arm: str, metric: str) -> Statistic:
-    """The arm's metric by seed."""
-
-    def statistic(records: DataFrame) -> Series:
-        rows = records[records["arm"] == arm]
-        return rows.groupby("seed")[metric].mean() if metric in rows else rows.groupby("seed")["test_accuracy"].mean().iloc[:0]
-
-    return statistic
-
-
-def error_over_reference(arm: str) -> Statistic:
-    """Test error of the arm's file minus that of its seed's dense net."""
-    return lambda records: of("reference", "test_accuracy")(records) - of(arm, "test_accuracy")(records)
 
 
 def size_share(arm: str) -> Statistic:

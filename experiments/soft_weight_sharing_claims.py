@@ -6,34 +6,18 @@ Shares of weights that are kept count biases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from experiments.compressed_files import error_over_reference, of
 from nncompress.report.declare import Claim, Joint, Lines, Matrices, MixtureCourse, Panel, Published, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
 SHARED = HEADLINE[1:]
-
-
-def of(arm: str, metric: str) -> Statistic:
-    """The arm's metric by seed."""
-
-    def statistic(records: DataFrame) -> Series:
-        rows = records[records["arm"] == arm]
-        return rows.groupby("seed")[metric].mean() if metric in rows else rows.groupby("seed")["test_accuracy"].mean().iloc[:0]
-
-    return statistic
-
-
-def error_over_reference(arm: str) -> Statistic:
-    """Test error of the arm's file minus that of its seed's dense net."""
-    return lambda records: of("reference", "test_accuracy")(records) - of(arm, "test_accuracy")(records)
 
 
 def error_of_quantizing(records: DataFrame) -> Series:

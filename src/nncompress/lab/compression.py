@@ -159,7 +159,6 @@ class FirstCases(TransferSet):
     dataset: Dataset
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
-
         from nncompress.data.cases import Cases
         from nncompress.data.problems import problem_splits
 
