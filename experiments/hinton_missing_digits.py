@@ -65,5 +65,5 @@ def rows(cfg: Config) -> Iterator[Row]:
         yield Row(teacher, {"arm": "teacher", "seed": seed})
         for name, transfer in cfg.transfer_sets.items():
             seen = replace(cfg.dataset, train_classes=transfer.classes)
-            student = replace(cfg.plain_fit(seed), dataset=seen, distillation=cfg.distillation, teacher=Logits((teacher,), seen))
+            student = cfg.taught(replace(cfg.plain_fit(seed), dataset=seen), cfg.distillation, Logits((teacher,), seen))
             yield Row(BiasShift(student, transfer.shifted, cfg.dataset), {"arm": name, "seed": seed}, keep_curves=True)

@@ -71,7 +71,7 @@ def stage(cfg: Config, arm: str, seed: int) -> Fit | Imitation:
     if arm.startswith("distilled"):
         distillation = cfg.distillation if arm == "distilled" else replace(cfg.distillation, hard_weight=0.0)  # a transfer set needs no labels
         teachers = tuple(map(cfg.teacher_fit, cfg.ensemble_seeds)) if arm == "distilled_from_ensemble" else (teacher,)
-        return Imitation(replace(plain, distillation=distillation, teacher=Logits(teachers, cfg.dataset)))
+        return Imitation(cfg.taught(plain, distillation, Logits(teachers, cfg.dataset)))
     return {
         "teacher": teacher,
         "plain": plain,

@@ -6,23 +6,30 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from experiments.checking import refuse_clashes, refuse_empty, refuse_repeats
-from nncompress.lab.stages import Fit, InitialWeights
-from nncompress.types import STRICT, Augmentation, Count, Dataset, Model, Seed, Training
+from nncompress.lab.stages import Fit, InitialWeights, Logits
+from nncompress.types import STRICT, Augmentation, Count, Dataset, Distillation, Model, Positive, Seed, Training
 
 
 @dataclass(frozen=True)
 class Plain:
-    """The net that learns the labels alone, which other arms are measured by (conf/hinton/plain.yaml, conf/hinton/speech.yaml)."""
+    """The net that learns the labels alone, which other arms are measured by (conf/hinton/plain.yaml, conf/hinton/speech.yaml).
+    `taught_learning_rate`: of the same training where the net learns from a teacher, whose targets give a loss of another curvature."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
     student: Model
     training: Training
+    taught_learning_rate: Positive
     seeds: list[Seed]
 
     def plain_fit(self, seed: int) -> Fit:
         """The student of a seed that learns the labels alone."""
         return Fit(self.student, self.dataset, self.training, InitialWeights(self.student, seed), seed)
+
+    def taught(self, plain: Fit, distillation: Distillation, teacher: Logits) -> Fit:
+        """The plain net as it learns from a teacher instead."""
+        training = replace(plain.training, learning_rate=self.taught_learning_rate)
+        return replace(plain, training=training, distillation=distillation, teacher=teacher)
 
     def check_seeds(self) -> None:
         """Raises: UserError if there is none, or one twice."""

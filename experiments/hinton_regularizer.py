@@ -81,7 +81,7 @@ def rows(cfg: Config) -> Iterator[Row]:
     """For each seed the labels of all data, the labels of little, and the first net's soft targets on little."""
     for seed in cfg.seeds:
         everything, few = cfg.plain_fit(seed), cfg.few_fit(seed)
-        taught = replace(few, distillation=cfg.distillation, teacher=Logits((everything,), few.dataset))
+        taught = cfg.taught(few, cfg.distillation, Logits((everything,), few.dataset))
         yield Row(everything, {"arm": "labels_of_all", "seed": seed})
         yield Row(few, {"arm": "labels_of_few", "seed": seed}, keep_curves=True)
         yield Row(taught, {"arm": "soft_targets_of_few", "seed": seed}, keep_curves=True)

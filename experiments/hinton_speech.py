@@ -47,7 +47,7 @@ class Config(Plain):
     def distilled_fit(self, seed: int) -> Fit:
         """The net that learns from a seed's ensemble."""
         start = InitialWeights(self.student, seed + self.student_offset)
-        return replace(self.plain_fit(seed), start=start, distillation=self.distillation, teacher=Logits(self.ensemble(seed), self.dataset))
+        return self.taught(replace(self.plain_fit(seed), start=start), self.distillation, Logits(self.ensemble(seed), self.dataset))
 
 
 def check(cfg: Config) -> None:

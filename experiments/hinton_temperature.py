@@ -66,11 +66,11 @@ def rows(cfg: Config) -> Iterator[Row]:
             yield Row(plain, {"arm": "plain", "units": units, "seed": seed})
             for temperature in cfg.temperatures:
                 taught = replace(cfg.distillation, temperature=temperature)
-                yield Row(replace(plain, distillation=taught, teacher=logits), identity("temperature", units, taught, seed))
+                yield Row(cfg.taught(plain, taught, logits), identity("temperature", units, taught, seed))
         widest = with_units(cfg, max(cfg.units)).plain_fit(seed)
         for weight in cfg.hard_weights:
             taught = replace(cfg.distillation, hard_weight=weight)
-            yield Row(replace(widest, distillation=taught, teacher=logits), identity("hard_weight", max(cfg.units), taught, seed))
+            yield Row(cfg.taught(widest, taught, logits), identity("hard_weight", max(cfg.units), taught, seed))
 
 
 def with_units(cfg: Config, units: int) -> Config:

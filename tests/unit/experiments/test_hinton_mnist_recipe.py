@@ -104,10 +104,11 @@ def of_seed_1() -> dict[str, Fit]:
     return {str(row.columns["arm"]): fit_of(row.stage) for row in rows(PAPER) if row.columns["seed"] == 1}
 
 
-def test_plain_and_distilled_differ_in_what_they_learn_from_and_nothing_else() -> None:
+def test_plain_and_distilled_differ_in_what_they_learn_from_and_in_their_rate_alone() -> None:
     by_arm = of_seed_1()
     plain, distilled, teacher = (by_arm[arm] for arm in ("plain", "distilled", "teacher"))
-    assert replace(distilled, distillation=None, teacher=None) == plain
+    assert replace(distilled, distillation=None, teacher=None, training=plain.training) == plain
+    assert distilled.training == replace(plain.training, learning_rate=PAPER.taught_learning_rate)
     assert distilled.teacher == Logits((teacher,), distilled.dataset)
     assert teacher.dataset.augmentation.shift == 2 and distilled.dataset.augmentation.shift == 0
     ensemble = by_arm["distilled_from_ensemble"]

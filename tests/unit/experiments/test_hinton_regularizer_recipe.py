@@ -93,7 +93,8 @@ def test_arms_differ_in_their_data_and_in_what_they_learn_from_and_nothing_else(
     stages = {str(row.columns["arm"]): row.stage for row in found if row.columns["seed"] == 3}
     everything, few, soft = stages[ALL], stages[FEW], stages[SOFT]
     assert isinstance(everything, Fit) and isinstance(few, Fit) and isinstance(soft, Fit)
-    assert replace(soft, distillation=None, teacher=None) == few
+    assert replace(soft, distillation=None, teacher=None, training=few.training) == few
+    assert soft.training == replace(few.training, learning_rate=cfg.taught_learning_rate)
     assert soft.teacher == Logits((everything,), few.dataset) and soft.distillation is not None and soft.distillation.hard_weight == 0
     again = replace(few, dataset=everything.dataset, training=everything.training, start=everything.start, seed=everything.seed)
     assert again == everything and few.seed == everything.seed + cfg.few_offset == getattr(few.start, "seed", None)
