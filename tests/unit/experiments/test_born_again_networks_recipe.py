@@ -49,7 +49,7 @@ def test_each_generation_is_taught_by_the_one_before_and_differs_in_nothing_else
             before, distillation=None, teacher=None
         )
     [hot] = [row.stage for row in found if row.columns["arm"] == "temperature"]
-    assert isinstance(hot, Fit) and hot.distillation is not None and hot.distillation.temperature == 20
+    assert isinstance(hot, Fit) and hot.distillation is not None and hot.distillation.temperature == 2
     assert replace(hot, distillation=PAPER.distillation) == singles[1]
     together = [row.stage for row in found if row.columns["arm"] == "ensemble"]
     assert [stage.fits for stage in together if isinstance(stage, Ensemble)] == [tuple(singles[1:3]), tuple(singles[1:])]
