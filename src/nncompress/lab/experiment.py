@@ -159,6 +159,8 @@ class Book:
         identity |= {"dataset": fit.dataset.name, "model": fit.model.name}
         totals |= {"total_flops": sum(flops for flops, _ in costs)}
         origin = {"data": known_fingerprint(fit.dataset.name), **artifact.provenance}
+        if not isinstance(stage, Fit) and "train_flops" in artifact.metrics:  # the fit's operations are shown, so is the time that they took
+            origin["seconds"] += self.lab.cost(fit)[1]
         return {**identity, **row.columns, "steps": fit.steps, **artifact.metrics, **totals, **origin, "key": stage.key}
 
     def close(self) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from nncompress.lab.experiment import Experiment, Stopwatch, plan, preflight, th
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Stage, ancestors
-from nncompress.lab.stages import Consultation, Fit, InitialWeights
+from nncompress.lab.stages import Consultation, Fit, InitialWeights, fit_of
 from nncompress.train import fit as fit_module
 from nncompress.types import Augmentation, Dataset, Model
 from tests.unit.lab import tiny
@@ -303,6 +303,15 @@ def distilling(**changes: Any) -> Experiment:
     """The recipe of Hinton et al. in a second, its Config changed by `changes`."""
     config = request(ROOT / "conf", ["experiment=smoke/hinton_mnist"]).config
     return Experiment("tiny", hinton_mnist, replace(config, **changes), "smoke", {}, [])
+
+
+def test_a_row_that_measures_a_net_shows_the_seconds_of_its_training_beside_its_operations(settings: Settings) -> None:
+    made = distilling(arms=["distilled"], seeds=[0])
+    [shown], lab = tiny.run(made, settings).to_dict("records"), Lab(settings)
+    [stage] = (row.stage for row in made.rows())
+    (flops, training), (nothing, measuring) = lab.cost(fit_of(stage)), lab.cost(stage)
+    assert training > 0 and measuring > 0 and nothing == 0
+    assert (shown["train_flops"], shown["seconds"]) == (pytest.approx(flops), pytest.approx(training + measuring))
 
 
 @pytest.mark.parametrize(
