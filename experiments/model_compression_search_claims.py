@@ -94,7 +94,7 @@ TABLES = (
 )  # fmt: skip
 FIGURES = (
     HeatMap(
-        "synthesis", "Validation error by p and s of MUNGE", RMSE, "RMSE, mean over problems", x="local_variance", y="swap_probability",
+        "synthesis", "Validation error by p and s of MUNGE, mean over problems", RMSE, "RMSE", x="local_variance", y="swap_probability",
         x_label="s", y_label="p", derive=synthesis_of_whole_seeds,
     ),
     Lines(
