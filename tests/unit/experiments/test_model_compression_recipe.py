@@ -174,7 +174,9 @@ def test_the_paper_run_has_the_rows_of_the_figures_and_tables() -> None:
     fits = [stage for stage in stages if isinstance(stage, Fit)]
     assert {fit.model.widths[0] for fit in fits} == {104, 16} and {fit.model.widths[2] for fit in fits} == {2}
     assert all(isinstance(fit.teacher, FirstCases) and fit.dataset.split_seed == fit.seed for fit in fits)
-    assert len({fit.shared for fit in fits}) == len(fits)  # transfer sets of their own
+    assert len({fit.shared for fit in fits}) == len(fits) == 3 * 5 * (29 - 2)  # transfer sets of their own
+    alone = {row.columns["arm"]: row.stage for row in rows if (row.columns["cases"], row.columns["seed"]) == (4000, 0)}
+    assert len(alone) == 3 and len({*alone.values()}) == 1  # the training cases alone are the same for all methods
 
 
 def test_the_library_is_as_large_as_the_deviations_say_and_no_option_is_a_multiple_of_what_a_plan_tries() -> None:
