@@ -112,6 +112,8 @@ def mimic_fit(cfg: Config, problem: Problem, method: str, cases: int, units: int
     dataset = replace(cfg.dataset, name=problem.name, split_seed=seed)
     library = {kind: {name: tuple(values) for name, values in options.items()} for kind, options in cfg.library.items()}
     ensemble = SelectedEnsemble(replace(dataset, scaling="unit"), library, cfg.rounds, seed)
+    if cases == dataset.train_examples:
+        method = "munge"  # without a synthetic case all methods are the same net, trained once
     labelled = LabelledCases(ensemble, cfg.synthesis[method], max(*cfg.sizes, cfg.units_cases), seed)
     model = replace(cfg.mimic, widths=(problem.inputs, units, 2))
     start = InitialWeights(model, seed)

@@ -91,6 +91,15 @@ def test_a_search_may_not_look_at_the_test_split(metric: str, tmp_path: Path) ->
         request(conf, ["experiment=smoke/lottery_ticket"])
 
 
+@pytest.mark.parametrize("metric", ["mimic_validation_rmse", "validation_loss"])
+def test_a_search_does_not_maximise_what_should_be_small(metric: str, tmp_path: Path) -> None:
+    conf = Path(shutil.copytree(CONF, tmp_path / "conf"))
+    file = conf / "experiment" / "lottery_ticket.yaml"
+    file.write_text(file.read_text().replace("metric: validation_accuracy", f"metric: {metric}"))
+    with pytest.raises(UserError, match=rf"^optimized\.metric = {metric}: a search maximises it, and lower is better; name a metric of which"):
+        request(conf, ["experiment=smoke/lottery_ticket"])
+
+
 def test_a_variant_lists_changed_and_added_leaves_sorted() -> None:
     assert variant({"b": {"c": 1, "d": 2.0}, "a": 3}, {"b": {"c": 1, "d": 2.5, "e": "x"}, "a": None}) == "a=null b.d=2.5 b.e=x"
 

@@ -15,6 +15,8 @@ from nncompress.errors import UserError, suggestion
 Setting: TypeAlias = int | float | str
 Grid: TypeAlias = Mapping[str, Mapping[str, Sequence[Setting]]]
 """Kind of model -> option -> the values tried, each with each of the others."""
+TRAINING_ONLY = ("_optimizer", "_best_coefs", "_best_intercepts")
+"""What scikit-learn's nets keep of their training: moments of the optimiser and copies of the weights, three times the net's own size."""
 CHUNK = 20_000
 """Cases that a model answers at once: a thousand neighbours or trees of each must fit into memory."""
 
@@ -54,7 +56,7 @@ def make(member: Member, seed: int) -> Any:
 
 
 def trained(member: Member, inputs: np.ndarray, labels: np.ndarray, seed: int) -> Any:
-    """The model trained on inputs (N, F) and labels (N,): the same every time, for a seed.
+    """The model trained on inputs (N, F) and labels (N,): the same every time, for a seed. It can answer, but not be trained further.
 
     Raises: UserError if scikit-learn refuses one of its options.
     """
@@ -63,9 +65,13 @@ def trained(member: Member, inputs: np.ndarray, labels: np.ndarray, seed: int) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a net that stops after so many epochs on purpose
         try:
-            return make(member, seed).fit(inputs, labels)
+            model = make(member, seed).fit(inputs, labels)
         except ValueError as error:
             raise UserError(f"library: {member} cannot be trained: {str(error).splitlines()[0]}") from error
+    if member.kind == "neural_net":
+        for name in TRAINING_ONLY:
+            vars(model[-1]).pop(name, None)
+    return model
 
 
 def answers(model: Any, inputs: np.ndarray) -> np.ndarray:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
 
 from nncompress.lab.stage import Artifact, Stage
-from nncompress.lab.stages import Fit, TransferSet, pack
+from nncompress.lab.stages import Fit, Netless, TransferSet, pack
 from nncompress.types import STRICT, Count, Dataset, Positive, Split
 
 if TYPE_CHECKING:
@@ -26,8 +27,23 @@ CLIPPED = 1e-6
 """Probabilities are kept so far from 0 and 1, that they have finite logits."""
 
 
+class ProblemStage(Netless):
+    """Base: work of scikit-learn's models on a problem, which `dataset` says."""
+
+    dataset: Dataset
+
+    @property
+    def dataset_name(self) -> str:
+        return self.dataset.name
+
+    def fingerprint(self, data_dir: Path) -> str:
+        from nncompress.data.problems import problem_splits
+
+        return problem_splits(self.dataset, data_dir).fingerprint
+
+
 @dataclass(frozen=True, eq=False)
-class SelectedEnsemble(Stage):
+class SelectedEnsemble(ProblemStage):
     """Every model of a library trained on the training cases, and the ensemble that is selected from it on the validation cases (Caruana et al.
     2004). `dataset`: as they see it. `library`: see `nncompress.ensemble.library.Grid`; `rounds`: of the selection; `seed`: of the models that
     draw numbers.
@@ -41,6 +57,11 @@ class SelectedEnsemble(Stage):
     library: Mapping[str, Mapping[str, tuple[int | float | str, ...]]]
     rounds: int
     seed: int
+
+    def estimated_seconds(self, data_dir: Path) -> float:
+        from nncompress.ensemble.library import members
+
+        return len(list(members(self.library))) * sampled_seconds(self, data_dir)[0]
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from threadpoolctl import threadpool_limits
@@ -77,6 +98,27 @@ class SelectedEnsemble(Stage):
         return Artifact({"count": count}, metrics)
 
 
+SAMPLED = 7
+"""Of so many models one is tried: a number that no grid's options are a multiple of, so that all their values are."""
+
+
+@lru_cache(maxsize=8)
+def sampled_seconds(ensemble: SelectedEnsemble, data_dir: Path) -> tuple[float, float]:
+    """Seconds that a model of the library takes here to be trained, and to answer 1,000 cases: the means of some that are tried."""
+    from nncompress.data.problems import problem_splits
+    from nncompress.ensemble.library import answers, members, trained
+
+    data = problem_splits(ensemble.dataset, data_dir)
+    inputs, few = data.inputs(data.train), list(members(ensemble.library))[::SAMPLED]
+    began = time.perf_counter()
+    models = [trained(member, inputs, data.train_y, ensemble.seed) for member in few]
+    between = time.perf_counter()
+    for model in models:
+        answers(model, inputs[:1000])
+    answering = (time.perf_counter() - between) * 1000 / len(inputs[:1000])
+    return (between - began) / len(few), answering / len(few)
+
+
 def timed(answer: Callable[[np.ndarray], Result], inputs: np.ndarray) -> tuple[Result, float]:
     """What `answer` says to the inputs, and the processor seconds that it takes for `TIMED` cases."""
     began = time.process_time()
@@ -99,7 +141,7 @@ class Synthesis:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledCases(Stage):
+class LabelledCases(ProblemStage):
     """The training cases and synthetic ones after them, `cases` together, with the answers of an ensemble, whose models are trained again.
 
     Yields `continuous` float32 (cases, C), `nominal` uint8 (cases, M), `probability` float32 (cases,), of the positive class. Metrics:
@@ -112,8 +154,13 @@ class LabelledCases(Stage):
     seed: int
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Dataset:  # type: ignore[override]
         return self.ensemble.dataset
+
+    def estimated_seconds(self, data_dir: Path) -> float:
+        """As if one model of each kind were in the ensemble."""
+        training, answering = sampled_seconds(self.ensemble, data_dir)
+        return len(self.ensemble.library) * (training + answering * self.cases / 1000)
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from threadpoolctl import threadpool_limits
@@ -175,7 +222,8 @@ class Mimicry(Stage):
     """How well a net mimics an ensemble, with what it is compared with: `fit`, whose teacher is `FirstCases`.
 
     Metrics: `mimic_validation_rmse`, `mimic_test_rmse`, `mimic_seconds` and `mimic_megabytes` (of float32 weights), as those of the ensemble;
-    all those of the ensemble, and those of the fit. Also the curves of the fit.
+    `mimic_validation_gain`, how much lower its validation error is than that of the best net of the library; all those of the ensemble, and
+    those of the fit. Also the curves of the fit.
     """
 
     fit: Fit
@@ -204,6 +252,7 @@ class Mimicry(Stage):
 
         metrics = {f"mimic_{split}_rmse": error(split) for split in ("validation", "test")}
         metrics |= {
+            "mimic_validation_gain": given[self.ensemble].metrics["net_validation_rmse"] - metrics["mimic_validation_rmse"],
             "mimic_seconds": answering_seconds(fit, trained, data.inputs(data.test), lab),
             "mimic_megabytes": sum(array.nbytes for array in trained.weights.values()) / 1e6,
         }

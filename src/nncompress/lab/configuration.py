@@ -33,6 +33,8 @@ from nncompress.types import Positive
 
 COMMON = ("lab", "trainer", "logger", "plan", "minutes", "hparams_search", "hydra")
 """Keys of conf/config.yaml: how an experiment is run."""
+LOWER_IS_BETTER = ("_loss", "_error", "_errors", "_rmse")
+"""How the names of metrics end that no search should maximise."""
 ABOUT = ("about", "recipe", "scale", "deviations", "optimized")
 """Keys by which an experiment describes itself. All other keys are its recipe's Config."""
 WHERE = (
@@ -156,6 +158,11 @@ def request(conf: Path, overrides: Sequence[str]) -> Request:
         raise UserError(
             f"optimized.metric = {description.optimized['metric']}: a search may not look at the test split; name a metric of the validation "
             "split, such as validation_accuracy"
+        )
+    if description.optimized is not None and description.optimized["metric"].endswith(LOWER_IS_BETTER):
+        raise UserError(
+            f"optimized.metric = {description.optimized['metric']}: a search maximises it, and lower is better; name a metric of which more is "
+            "better, such as validation_accuracy"
         )
     if refused := [option for option in values["trainer"] if option not in WHERE]:
         raise UserError(f"trainer.{refused[0]} would change more than where to compute; of Lightning's options there are {', '.join(WHERE)}")

@@ -21,7 +21,7 @@ from nncompress.lab.loggers import RunLogger, file_name
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
-from nncompress.lab.stages import BiasShift, Fit, MaskStage, Netless, Specialty, Utterances, expected_shares, fit_of
+from nncompress.lab.stages import BiasShift, Fit, MaskStage, Netless, Specialty, TransferSet, Utterances, expected_shares, fit_of
 from nncompress.prune import keep_largest
 from nncompress.types import Augmentation
 
@@ -317,12 +317,15 @@ class Stopwatch:
         return sparse + (dense - sparse) * max(0.0, density - self.SPARSE) / (1 - self.SPARSE)
 
     def _measured(self, fit: Fit, density: float) -> float:
-        kind = (repr(fit.model), repr(fit.dataset), repr(replace(fit.training, learning_rate=1.0, steps=1)), repr(fit.sharing), str(density))
+        training = replace(fit.training, learning_rate=1.0, steps=1)
+        dataset = replace(fit.dataset, split_seed=0)  # which examples they are does not matter
+        kind = (*map(repr, (fit.model, dataset, training, fit.sharing, isinstance(fit.teacher, TransferSet))), str(density))
         if kind not in self._per_step:
             from nncompress.models import initial_weights
             from nncompress.train.fit import Replicate, Task, time_per_step
 
-            count = self.lab.settings.most_stacked(fit.model)
+            # Fits on transfer sets of their own are not stacked.
+            count = 1 if isinstance(fit.teacher, TransferSet) else self.lab.settings.most_stacked(fit.model)
             task = Task(fit.model, fit.dataset, fit.training, 0, fit.training.steps, sharing=fit.sharing)
             starts = [initial_weights(fit.model, seed) for seed in range(count)]
             fractions = [{name: 1 - density for name in start if name.endswith("weight")} for start in starts]

@@ -44,3 +44,11 @@ def test_what_scikit_learn_refuses_is_one_line() -> None:
     with pytest.raises(UserError, match="library: svm kernel=cubic") as caught:
         trained(Member("svm", (("kernel", "cubic"), ("width", 1.0), ("cost", 1.0))), INPUTS, LABELS, 0)
     assert "\n" not in str(caught.value)
+
+
+def test_a_net_is_as_large_as_its_weights_and_little_more() -> None:
+    """200 inputs and 64 hidden units: 51.4 kB of float32 weights and, of the scaler, 4.8 kB of means, variances and scales; the moments of
+    Adam and the copies of the weights would be another 150 kB."""
+    inputs = np.random.default_rng(0).random((60, 200)).astype(np.float32)
+    net = trained(Member("neural_net", (("units", 64), ("weight_decay", 0.01), ("epochs", 2))), inputs, LABELS[:60], 0)
+    assert 0.0514 < megabytes(net) < 0.0514 + 0.015

@@ -14,11 +14,13 @@ import pytest
 
 import run
 from experiments.born_again_trees import Config, check, rows, smaller
-from experiments.born_again_trees_claims import CLAIMS, EMBEDDED, FELL, PRINTED, with_error
+from experiments.born_again_trees_claims import CLAIMS, EMBEDDED, FELL, PRINTED, TABLES, relative_decrease, with_error
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.trees import ArcedCart, BornAgainCart, PrunedCart
 from nncompress.report.claims import judge
+from nncompress.report.records import tidy
+from nncompress.report.tables import lay
 from nncompress.types import Smearing, TableSplit
 
 PAPER: Config = request(run.CONF, ["experiment=born_again_trees"]).config
@@ -78,8 +80,10 @@ def test_what_is_not_recorded_is_inconclusive() -> None:
     assert found.pop("glass_same_cart") == "reproduced" and set(found.values()) == {"inconclusive"}
 
 
-def test_every_claim_speaks_of_one_data_set_and_allows_for_overlapping_splits() -> None:
-    assert all(len(claim.datasets) == 1 and claim.overlap == 1 / 9 for claim in CLAIMS)
+def test_every_claim_speaks_of_one_data_set_and_allows_for_overlapping_splits_where_it_compares_methods() -> None:
+    assert all(len(claim.datasets) == 1 for claim in CLAIMS)
+    assert {claim.overlap for claim in CLAIMS if not claim.id.endswith("_same_cart")} == {1 / 9}
+    assert {claim.overlap for claim in CLAIMS if claim.id.endswith("_same_cart")} == {0}
     assert {table.test_share for table in PAPER.tables} == {0.1}
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
 
@@ -98,6 +102,27 @@ def test_the_small_tree_is_an_arm_of_the_tables() -> None:
     small = found.loc["small_born_again_cart"]
     assert small["leaves"] == 4 and small["test_error"] == pytest.approx(0.25, abs=1e-4)
     assert found.loc["born_again_cart", "leaves"] == 20
+
+
+def test_the_decrease_is_of_the_mean_errors_with_the_standard_error_of_pairs() -> None:
+    """CART 0, 0.2, 0.4, born again 0, 0.1, 0.3: 1 - 0.4 / 0.6 = 1/3; the splits' (C - B - D C) / mean C are 0, 1/6 and -1/6."""
+    rows = [
+        {"arm": arm, "dataset": "glass", "model": "cart", "scale": "paper", "variant": "", "seed": seed, "test_accuracy": 1 - error}
+        for arm, errors in {"cart": (0.0, 0.2, 0.4), "born_again_cart": (0.0, 0.1, 0.3), "arced_cart": (0.0, 0.0, 0.0)}.items()
+        for seed, error in enumerate(errors)
+    ]
+    found = relative_decrease(pd.DataFrame(rows)).set_index("seed")["relative_decrease"]
+    assert found.to_dict() == pytest.approx({0: 1 / 3, 1: 1 / 3 + 1 / 6, 2: 1 / 3 - 1 / 6})
+    assert len(relative_decrease(pd.DataFrame(rows[3:]))) == 0  # without CART
+
+
+@pytest.mark.parametrize("dataset", PRINTED)
+def test_the_table_of_decreases_shows_the_papers(dataset: str) -> None:
+    [table] = [table for table in TABLES if table.name == "decrease"]
+    laid = lay(table, tidy(records(dataset)), pd.read_csv(run.ROOT / "results" / "paper" / "born_again_trees.csv"))
+    assert laid is not None
+    cells = laid.cells.set_index("row").loc["born_again_cart"]
+    assert cells["mean"] == pytest.approx(cells["paper"], abs=0.006)
 
 
 def test_every_split_of_every_table_has_three_rows_that_share_its_ensemble() -> None:

@@ -10,29 +10,43 @@ import pytest
 
 import run
 from experiments import model_compression as recipe
-from experiments.model_compression_claims import CLAIMS, compared, compared_with_average, of_sizes, of_units, ratios, with_horizontals
+from experiments.model_compression_claims import (
+    CLAIMS,
+    PROBLEMS,
+    compared,
+    compared_with_average,
+    of_sizes,
+    of_units,
+    ratios,
+    units_with_average,
+    with_horizontals,
+)  # fmt: skip
+from nncompress.ensemble.library import members
 from nncompress.errors import UserError
-from nncompress.lab.compression import FirstCases, LabelledCases, SelectedEnsemble
+from nncompress.lab.compression import SAMPLED, FirstCases, LabelledCases, SelectedEnsemble
 from nncompress.lab.configuration import request
 from nncompress.lab.stage import ancestors
 from nncompress.lab.stages import Fit
-from nncompress.report.claims import judge
+from nncompress.report.claims import judge, judge_all
 
 PAPER = request(run.CONF, ["experiment=model_compression"]).config
 COVTYPE = "problems=[{name: covtype, inputs: 54}]"
 # Test errors of: mimic of the tables, ensemble, best net, best single model. The ratio of the means is 0.05 / 0.06.
 ERRORS = {"adult": (0.325, 0.317, 0.328, 0.319), "letter_p1": (0.075, 0.070, 0.092, 0.092), "letter_p2": (0.179, 0.178, 0.229, 0.203)}
+COVTYPE_ERRORS, EMBEDDED_ERRORS = {"covtype": (0.34, 0.334, 0.378, 0.349)}, {"breast_cancer": (0.2, 0.19, 0.21, 0.2)}
 SIZES = (4_000, 25_000, 100_000, 400_000)
 CURVES = {"random": (0.0, 0.01, 0.02, 0.03), "nbe": (0.0, -0.01, -0.005, 0.0), "munge": (0.0, -0.01, -0.02, -0.03)}
 """What the nets of Figure 2 err more than the best net, by size."""
 WIDTHS = {2: 0.1, 128: 0.002, 256: 0.0}
 
 
-def records(changed: dict[str, tuple[float, ...]] | None = None, curves: Any = None, widths: Any = None, speed: float = 200) -> pd.DataFrame:
+def records(
+    changed: dict[str, tuple[float, ...]] | None = None, curves: Any = None, widths: Any = None, speed: float = 200, problems: Any = None
+) -> pd.DataFrame:
     rows = []
     for seed in range(5):
         noise = 1e-5 * seed
-        for dataset, (mimic, ensemble, net, single) in {**ERRORS, **(changed or {})}.items():
+        for dataset, (mimic, ensemble, net, single) in {**(problems or ERRORS), **(changed or {})}.items():
             common = {
                 "experiment": "x", "scale": "paper", "variant": "", "model": "mlp", "dataset": dataset, "seed": seed,
                 "ensemble_test_rmse": ensemble, "net_test_rmse": net, "single_test_rmse": single,
@@ -73,6 +87,9 @@ WORSE: dict[str, dict[str, Any]] = {
     "nbe_degrades": {"curves": {"nbe": (0.0, -0.01, -0.01, -0.02)}},
     "width_helps_letters": {"widths": {2: -0.05}},
     "width_levels_off": {"widths": {256: -0.01}},
+    "width_helps_covtype": {"problems": COVTYPE_ERRORS, "widths": {2: -0.05}},
+    "rmse_covtype": {"problems": COVTYPE_ERRORS, "changed": {"covtype": (0.37, 0.334, 0.378, 0.349)}},
+    "embedded_munge_beats_random": {"problems": EMBEDDED_ERRORS, "curves": {"munge": (0.0, 0.0, 0.0, 0.04)}},
     "rmse_adult": {"changed": {"adult": (0.350, 0.317, 0.328, 0.319)}},
     "rmse_letter_p1": {"changed": {"letter_p1": (0.045, 0.040, 0.092, 0.092)}},
     "rmse_letter_p2": {"changed": {"letter_p2": (0.215, 0.178, 0.229, 0.203)}},
@@ -87,7 +104,8 @@ def test_every_claim_is_tried_both_ways() -> None:
 
 @pytest.mark.parametrize("claim_id", sorted(WORSE))
 def test_a_claim_comes_out_each_way(claim_id: str) -> None:
-    assert verdict(claim_id, records()) == "reproduced"
+    problems = WORSE[claim_id].get("problems")
+    assert verdict(claim_id, records(problems=problems)) == "reproduced"
     assert verdict(claim_id, records(**WORSE[claim_id])) == "not reproduced"
     assert verdict(claim_id, records().iloc[:0]) == "inconclusive"
 
@@ -98,6 +116,24 @@ def test_a_run_of_one_problem_or_one_method_is_judged_as_far_as_it_goes() -> Non
         for claim in CLAIMS:
             assert judge(claim, part)["verdict"] in ("reproduced", "not reproduced", "inconclusive"), claim.id
     assert verdict("munge_beats_nbe_100000", frame[frame["arm"] == "munge"]) == "inconclusive"
+
+
+def test_claims_of_the_paper_are_not_judged_on_other_problems() -> None:
+    of_paper = {claim.id for claim in CLAIMS if claim.kind == "paper"}
+    assert not of_paper & set(judge_all(CLAIMS, records(problems=EMBEDDED_ERRORS))["claim"])
+    assert of_paper - set(judge_all(CLAIMS, records())["claim"]) == {"width_helps_covtype", "rmse_covtype"}
+
+
+def test_a_seed_that_lacks_a_problem_counts_in_no_mean_over_problems() -> None:
+    frame = records()
+    partly = frame[~((frame["seed"] == 4) & (frame["dataset"] == "letter_p2"))]
+    for claim in CLAIMS:
+        if claim.datasets == PROBLEMS:
+            [row] = judge_all([claim], partly).to_dict("records")
+            assert row["n"] == 4, claim.id
+    for derived in (compared_with_average(partly), ratios(partly), units_with_average(partly)):
+        assert set(derived.loc[derived["dataset"] == "average", "seed"]) == {0, 1, 2, 3}
+    assert set(with_horizontals(partly)["seed"]) == {0, 1, 2, 3}
 
 
 def test_means_are_over_problems_for_which_both_sides_are_recorded() -> None:
@@ -121,6 +157,7 @@ def test_tables_and_figures_take_the_rows_that_they_are_of() -> None:
     assert set(table[(table["dataset"] == "adult") & (table["arm"] == "mimic") & (table["seed"] == 0)]["test_rmse"]) == {0.325}
     average = compared_with_average(frame)
     assert average[(average["dataset"] == "average") & (average["arm"] == "best_net")]["test_rmse"].mean() == pytest.approx(0.649 / 3)
+    assert set(average[(average["dataset"] == "average") & (average["arm"] == "ensemble")]["megabytes"]) == {200}
     assert set(of_sizes(frame)["units"]) == {128} and set(of_units(frame)["units"]) == {2, 128, 256}
     lines = with_horizontals(frame)
     assert lines[lines["arm"] == "ensemble"].groupby("dataset")["mimic_test_rmse"].nunique().max() == 1
@@ -137,7 +174,16 @@ def test_the_paper_run_has_the_rows_of_the_figures_and_tables() -> None:
     fits = [stage for stage in stages if isinstance(stage, Fit)]
     assert {fit.model.widths[0] for fit in fits} == {104, 16} and {fit.model.widths[2] for fit in fits} == {2}
     assert all(isinstance(fit.teacher, FirstCases) and fit.dataset.split_seed == fit.seed for fit in fits)
-    assert len({fit.shared for fit in fits}) == len(fits)  # transfer sets of their own
+    assert len({fit.shared for fit in fits}) == len(fits) == 3 * 5 * (29 - 2)  # transfer sets of their own
+    alone = {row.columns["arm"]: row.stage for row in rows if (row.columns["cases"], row.columns["seed"]) == (4000, 0)}
+    assert len(alone) == 3 and len({*alone.values()}) == 1  # the training cases alone are the same for all methods
+
+
+def test_the_library_is_as_large_as_the_deviations_say_and_no_option_is_a_multiple_of_what_a_plan_tries() -> None:
+    library = list(members(PAPER.library))
+    assert any(f"ten kinds, {len(library)} in all" in line for line in request(run.CONF, ["experiment=model_compression"]).deviations)
+    assert len(PAPER.library) == 10
+    assert all(len(values) % SAMPLED for options in PAPER.library.values() for values in options.values())
 
 
 def test_covtype_needs_no_more_than_a_key() -> None:

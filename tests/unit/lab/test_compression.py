@@ -11,7 +11,9 @@ import pytest
 from nncompress.data.problems import problem_splits
 from nncompress.distill.ensemble import probabilities
 from nncompress.ensemble import rmse
+from nncompress.lab import compression
 from nncompress.lab.compression import FirstCases, LabelledCases, Mimicry, SelectedEnsemble, Synthesis
+from nncompress.lab.experiment import Stopwatch
 from nncompress.lab.lab import Lab
 from nncompress.lab.stages import Fit, InitialWeights
 from nncompress.types import Dataset, Distillation, Model, Training
@@ -85,6 +87,8 @@ def test_the_mimic_net_learns_the_transfer_set_and_not_the_labels(lab: Lab) -> N
 def test_a_mimicry_measures_the_net_and_repeats_the_ensembles_numbers(lab: Lab) -> None:
     found, net = lab.get(Mimicry(FIT)), lab.get(FIT)
     assert found.metrics.items() >= lab.get(ENSEMBLE).metrics.items() and found.metrics.items() >= net.metrics.items()
+    gain = found.metrics["net_validation_rmse"] - found.metrics["mimic_validation_rmse"]
+    assert found.metrics["mimic_validation_gain"] == gain > 0
     assert found.metrics["mimic_megabytes"] == 4 * (30 * 8 + 8 + 8 * 2 + 2) / 1e6
     w, data = net.weights, problem_splits(STANDARD, Path("data"))
     hidden = np.maximum(data.inputs(data.test) @ w["fc1.weight"].T + w["fc1.bias"], 0)
@@ -97,3 +101,32 @@ def test_transfer_sets_are_in_the_key_and_only_fits_that_share_one_are_stacked()
     twin = replace(FIT, start=InitialWeights(MODEL, 1), seed=1)
     assert len({FIT.key, other.key, twin.key}) == 3
     assert FIT.shared == twin.shared != other.shared
+
+
+def test_ensembles_and_labelled_cases_name_scikit_learn_in_their_provenance(lab: Lab) -> None:
+    for stage in (ENSEMBLE, LABELLED):
+        found = lab.get(stage).provenance
+        assert found["scikit_learn"] and found["device"].startswith("cpu") and found["data"]
+
+
+def test_a_plan_counts_the_library_the_labels_and_nets_that_are_trained_one_by_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model takes 2 s to train and 3 s for 1,000 cases; a step a tenth of a second. Five models, two kinds, 250 cases, 300 steps."""
+    stacks: list[int] = []
+
+    def time_per_step(task: object, stack: list[object], runtime: object) -> float:
+        stacks.append(len(stack))
+        return 0.1
+
+    monkeypatch.setattr(compression, "sampled_seconds", lambda ensemble, data_dir: (2.0, 3.0))
+    monkeypatch.setattr("nncompress.train.fit.time_per_step", time_per_step)
+    watch = Stopwatch(Lab(replace(lab.settings, workers=1), say=lambda _: None))
+    assert watch.seconds([ENSEMBLE]) == pytest.approx(5 * 2)
+    assert watch.seconds([LABELLED]) == pytest.approx(2 * (2 + 3 * 0.25))
+    assert watch.seconds([FIT]) == pytest.approx(30)
+    other_split = replace(FIT, dataset=replace(STANDARD, split_seed=3))
+    assert watch.seconds([other_split]) == pytest.approx(30) and stacks == [1]
+
+
+def test_what_a_model_takes_is_found_by_trying_some() -> None:
+    training, answering = compression.sampled_seconds(ENSEMBLE, Path("data"))
+    assert training > 0 and answering > 0
