@@ -381,7 +381,7 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
     if x == "level":
         _density_axis(axes, rows["level"])
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool((rows[x] % 1 == 0).all())))  # half a generation is none
         if lines.logarithmic:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(FixedLocator(sorted(rows[x].unique())))

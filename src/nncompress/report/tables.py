@@ -155,7 +155,8 @@ def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) 
         deviation = f" ± {number(values.std(), unit)}" if len(values) > 1 else ""
         ours = f"{number(values.mean(), unit)}{deviation}"
         place = percent(density) if pd.notna(density) else ""
-        rows.append([line["note"] or spoken(metric), spoken(arm), place, with_unit(line["value"], unit), ours, str(len(values)), line["source"]])
+        what = line["note"] or spoken(metric)
+        rows.append([what, spoken(arm), place, with_unit(line["value"], unit), ours, str(len(values)), line["source"]])
         cells.append((table.name, arm, density, metric, values.mean(), values.std(), len(values), line["value"], scale_of(mine)))
     if not rows:
         return None

@@ -58,6 +58,15 @@ def test_a_logarithmic_axis_has_its_ticks_at_the_values() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["4,000", "25,000", "400,000"]
 
 
+@pytest.mark.parametrize(("counts", "whole"), [([0, 1, 2, 3, 4, 5], True), ([0, 0.5, 1, 1.5], False)])
+def test_an_axis_of_counts_has_ticks_at_whole_numbers(counts: list[float], whole: bool) -> None:
+    rows = [{"arm": "a", "seed": 0, "scale": "smoke", "generations": count, "error": count} for count in counts]
+    lines = Lines("born", "Born", (Panel("error", "error"),), x="generations", x_label="generations")
+    figure = draw(lines, tidy(pd.DataFrame(rows)), pd.DataFrame())
+    assert figure is not None
+    assert all(tick % 1 == 0 for tick in figure.axes[0].get_xticks()) == whole
+
+
 def test_lines_are_means_over_seeds_in_the_unit_of_the_panel() -> None:
     steps, accuracy, _ = drawn("tickets", fake_records()).axes
     ticket = accuracy.get_lines()[0]
