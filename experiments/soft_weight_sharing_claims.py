@@ -127,6 +127,6 @@ FIGURES = (
     Matrices("matrices", "The largest matrix", "matrices", ("before", "at the means"), "input", "unit", where=PICTURED),
     Lines(
         "taus", "The weight of the prior", (Panel("test_accuracy", "test accuracy, %", "%"), Panel("rate", "rate, ×")),
-        x="tau", x_label="tau", where={"arm": ("tau",)},
+        x="tau", x_label="tau", logarithmic=True, where={"arm": ("tau",)},
     ),
 )  # fmt: skip
