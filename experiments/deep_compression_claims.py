@@ -139,7 +139,7 @@ def by_layer(records: DataFrame) -> DataFrame:
 
     named = {"kept": ("kept, %", 100), "code_bits": ("code bits", 1), "index_bits": ("gap bits", 1), "share_of": ("size, %", 100)}
     columns = [(layer, metric, f"{metric}_{layer}.weight") for layer in LAYERS for metric in named]
-    columns += [("total", "kept", "density"), ("total", "share_of", "size_share")]
+    columns += [("total", "kept", "weight_density"), ("total", "share_of", "size_share")]
     parts = [
         rows.assign(layer=layer, quantity=named[metric][0] + coded, value=named[metric][1] * rows[column])
         for arm, coded in (("pruned_and_quantized", ""), ("deep_compression", ", Huffman"))

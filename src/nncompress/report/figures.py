@@ -55,7 +55,7 @@ STYLE: dict[Any, Any] = {
 FEWEST_POINTS = 10
 """A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
 MOST_TICKS = 10
-"""A logarithmic axis has no more of them."""
+"""A logarithmic axis has no more of them at its values, and none at values of more than three figures."""
 BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
@@ -387,7 +387,8 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         if lines.logarithmic:
             axes.set_xscale("log")
             values = sorted(rows[x].unique())
-            axes.xaxis.set_major_locator(FixedLocator(values) if len(values) <= MOST_TICKS else LogLocator(subs=(1, 2, 5)))
+            short = len(values) <= MOST_TICKS and all(float(f"{value:.3g}") == value for value in values)
+            axes.xaxis.set_major_locator(FixedLocator(values) if short else LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}"))
     axes.set_xlabel(lines.x_label)

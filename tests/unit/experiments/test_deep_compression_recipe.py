@@ -45,7 +45,7 @@ def records(model: str, **changes: Any) -> pd.DataFrame:
 
         found += [row("reference", values["reference"], 1), row("deep_compression", values["compressed"], values["rate"])]
         layer = {"code_bits_fc1.weight": 6.0, "kept_fc1.weight": 0.08, "share_of_fc1.weight": 0.031}
-        found += [row("pruned_and_quantized", values["compressed"], values["quantized"], **layer, bytes_codes=10, density=0.083)]
+        found += [row("pruned_and_quantized", values["compressed"], values["quantized"], **layer, bytes_codes=10, weight_density=0.083)]
         for arm in ("pruning_only", "quantization_only", "pruning_and_quantization"):
             error = values["together"] if arm == "pruning_and_quantization" else values["alone"]
             found += [row(arm, 0.1, 100, depth=2.0), row(arm, error, 26, depth=1.0), row(arm, 0.01, 5, depth=0.5)]
