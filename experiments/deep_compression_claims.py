@@ -31,11 +31,13 @@ def huffman_saving(records: DataFrame) -> Series:
 
 
 def best_within(arm: str, share: float) -> Statistic:
-    """The arm's smallest test error among its files of at most this share of the dense net's bytes, by seed."""
+    """By seed the test error of that one of the arm's files of at most this share of the dense net's bytes that is best on the validation
+    split."""
 
     def statistic(records: DataFrame) -> Series:
         rows = records[(records["arm"] == arm) & (records["rate"] * share >= 1)] if "rate" in records else records.iloc[:0]
-        return rows.groupby("seed")["test_accuracy"].max().rsub(1)
+        best_last = rows.sort_values("validation_accuracy", kind="stable") if len(rows) else rows
+        return best_last.groupby("seed")["test_accuracy"].last().rsub(1)
 
     return statistic
 
@@ -131,17 +133,27 @@ def sized(records: DataFrame) -> DataFrame:
 
 
 def by_layer(records: DataFrame) -> DataFrame:
-    """Of the compressed file, one row per layer, quantity and seed: `value`."""
+    """Of the file before and after Huffman coding, one row per layer (and for the whole net), quantity and seed: `value`, as Tables 2 and 3
+    print it."""
     from pandas import concat
 
-    named = {"code_bits": "bits of a code", "index_bits": "bits of a gap", "bytes_of": "bytes"}
+    named = {"kept": ("kept, %", 100), "code_bits": ("code bits", 1), "index_bits": ("gap bits", 1), "share_of": ("size, %", 100)}
+    columns = [(layer, metric, f"{metric}_{layer}.weight") for layer in LAYERS for metric in named]
+    columns += [("total", "kept", "weight_density"), ("total", "share_of", "size_share")]
     parts = [
-        records.assign(layer=layer, quantity=words, value=records[column])
-        for metric, words in named.items()
-        for layer in LAYERS
-        if (column := f"{metric}_{layer}.weight") in records
+        rows.assign(layer=layer, quantity=named[metric][0] + coded, value=named[metric][1] * rows[column])
+        for arm, coded in (("pruned_and_quantized", ""), ("deep_compression", ", Huffman"))
+        for rows in (with_error(records[records["arm"] == arm]),)
+        for layer, metric, column in columns
+        if column in rows and not (metric == "kept" and coded)
     ]
     return concat(parts, ignore_index=True) if parts else records.assign(layer="", quantity="", value=0.0)
+
+
+def as_shares(curves: DataFrame) -> DataFrame:
+    """The curves of codes and gaps as shares of all that their layer has."""
+    counts = curves[["codes", "gaps"]] if "gaps" in curves else curves[["codes"]]
+    return curves.assign(**(counts / counts.groupby([curves["layer"], curves["seed"]]).transform("sum")))
 
 
 def by_part(records: DataFrame) -> DataFrame:
@@ -155,7 +167,10 @@ def by_part(records: DataFrame) -> DataFrame:
 
 
 FILES = {"arm": HEADLINE}
-UNITS = {"test_error": "%", "error_over_reference": "pp", "rate": "×", "size_share": "%"}
+UNITS = {
+    "test_error": "%", "error_over_reference": "pp", "rate": "×", "size_share": "%",
+    **{f"{metric}_{layer}.weight": unit for metric, unit in (("code_bits", ""), ("index_bits", ""), ("share_of", "%")) for layer in LAYERS},
+}  # fmt: skip
 TABLES = (
     Table(
         "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=HEADLINE, where=FILES,
@@ -164,8 +179,8 @@ TABLES = (
     Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=HEADLINE, where=FILES),
     Table("parts", "What the bytes of the files are spent on", "bytes", unit="", columns="part", order=HEADLINE, where=FILES, derive=by_part),
     Table(
-        "layers", "Layers of the compressed file", "value", unit="", index="layer", columns="quantity", order=LAYERS,
-        where={"arm": ("deep_compression",)}, derive=by_layer,
+        "layers", "Layers before and after Huffman coding; size: share of 32 bits a weight (Tables 2 and 3)", "value", unit="", index="layer",
+        columns="quantity", order=(*LAYERS, "total"), where={"arm": ("pruned_and_quantized", "deep_compression")}, derive=by_layer,
     ),
     Table(
         "bits", "Test error, %, by start of the centroids and bits of a code", "test_error", index="initial", columns="bits", order=INITIALS,
@@ -175,8 +190,9 @@ TABLES = (
 )  # fmt: skip
 FIGURES = (
     Lines(
-        "curves", "Test error against the size of the file", (Panel("test_error", "test error, %", "%", zoom=True),),
-        x="size_percent", x_label="bytes, % of the float32 parameters", order=CURVES, where={"arm": CURVES}, derive=sized,
+        "curves", "Accuracy against the size of the file", (Panel("test_accuracy", "test accuracy, %", "%", zoom=True),), x="size_percent",
+        x_label="bytes, % of the float32 parameters", logarithmic=True, order=CURVES, where={"arm": CURVES}, derive=sized,
+        baseline={"arm": ("reference",)},
     ),
     Lines(
         "bits", "Accuracy by bits of a code and start of the centroids", (Panel("test_accuracy", "test accuracy, %", "%", zoom=True),),
@@ -184,7 +200,7 @@ FIGURES = (
     ),
     Lines(
         "codes", "How often each code and each gap is stored",
-        (Panel("codes", "codes (0: fillers)"), Panel("gaps", "gaps less one")),
-        x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)},
+        (Panel("codes", "codes, % of the layer's (0: fillers)", "%"), Panel("gaps", "gaps less one, %", "%")),
+        x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)}, derive=as_shares,
     ),
 )  # fmt: skip

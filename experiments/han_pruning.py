@@ -16,31 +16,31 @@ from experiments.checking import refuse_repeats, refuse_unknown_arms
 from experiments.han_nets import HanNets, weights
 from experiments.han_pruning_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
-from nncompress.lab.pruning import PruningAccount, ThresholdMask, WeightHistogram
+from nncompress.lab.pruning import PruningAccount, QualityParameters, ThresholdMask, WeightHistogram
 from nncompress.lab.row import Row, Value
 from nncompress.lab.stages import Fit, InitialWeights, PrunedMask
 from nncompress.types import Count, Fraction, Positive, Seed
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
-SELECTS = ("seeds", "control_seeds", "arms", "depths", "sensitivity")
+SELECTS = ("seeds", "control_seeds", "arms", "sensitivity")  # not `depths`: the iterative arm prunes from one to the next
 IDENTITY = ("layer", "depth", "kept_share")
 ALONG = ("weight",)
 TRADE_OFF = ("l2_without_retraining", "l1_without_retraining", "l2_retrained", "l1_retrained", "l2_iterative")
 """The five curves of Figure 5."""
 ARMS = (
-    "reference", "pruned", "pruned_iteratively", "account", *TRADE_OFF, "sensitivity", "histogram", "dropout_reference", "dropout_adjusted",
-    "dropout_unadjusted",
+    "reference", "quality", "pruned", "pruned_iteratively", "account", *TRADE_OFF, "sensitivity", "histogram", "dropout_reference",
+    "dropout_adjusted", "dropout_unadjusted",
 )  # fmt: skip
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
 class Config(HanNets):
-    """`rounds`: of the iterative arm, whose thresholds rise to
-    these in equal steps. `kept`: layer -> share of its weights that the trade-off keeps at depth 1; at depth d it keeps share**d.
-    `sensitivity`: shares kept of one layer, all others whole. `l1`: penalty of the L1 arms, in place of weight decay. `dropout`: of the hidden
-    fully connected layers in the dropout arms. `seeds`: of reference, pruned and account; `control_seeds`: of the other arms."""
+    """`rounds`: of the iterative arm, whose thresholds rise to these in equal steps. `kept`: layer -> share of its weights that the trade-off
+    keeps at depth 1; at depth d it keeps share**d. The arm `quality` says which quality parameters keep these shares. `sensitivity`: shares
+    kept of one layer, all others whole. `l1`: penalty of the L1 arms, in place of weight decay. `dropout`: of the hidden fully connected
+    layers in the dropout arms. `seeds`: of reference, quality, pruned and account; `control_seeds`: of the other arms."""
 
     rounds: Count
     kept: dict[str, Share]
@@ -65,7 +65,7 @@ def check(cfg: Config) -> None:
 def smaller(cfg: Config) -> Iterator[Config]:
     """`cfg` and ever cheaper parts of it: fewer arms, then seeds; fewer steps last, since only they train other nets."""
     yield cfg
-    while len(cfg.arms) > 3:
+    while len(cfg.arms) > 4:
         yield (cfg := replace(cfg, arms=cfg.arms[:-1]))
     while len(cfg.seeds) > 3:
         yield (cfg := replace(cfg, seeds=cfg.seeds[:-1], control_seeds=[s for s in cfg.control_seeds if s in cfg.seeds[:-1]]))
@@ -77,7 +77,7 @@ def smaller(cfg: Config) -> Iterator[Config]:
 def rows(cfg: Config) -> Iterator[Row]:
     """Every arm and seed, as the stage that measures it."""
     for arm in cfg.arms:
-        for seed in cfg.seeds if arm in ("reference", "pruned", "account") else cfg.control_seeds:
+        for seed in cfg.seeds if arm in ("reference", "quality", "pruned", "account") else cfg.control_seeds:
             yield from arm_rows(cfg, arm, seed)
 
 
@@ -86,6 +86,8 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
     columns: dict[str, Value] = {"arm": arm, "seed": seed}
     if arm == "reference":
         yield Row(dense, columns, keep_curves=True)
+    elif arm == "quality":
+        yield Row(QualityParameters(dense, weights(cfg.kept)), columns)
     elif arm == "pruned":
         picture = ("mask/fc1.weight",) if seed == cfg.seeds[0] and "fc1" in cfg.quality else ()
         yield Row(cfg.pruned_fit(dense), columns, keep_curves=True, keep_arrays=picture)

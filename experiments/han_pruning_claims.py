@@ -130,18 +130,29 @@ CLAIMS = (
 
 
 def by_layer(records: DataFrame) -> DataFrame:
-    """The account of the pruned net, one row per layer, quantity and seed: `share`."""
+    """The account of the pruned net, one row per layer (and for all), quantity and seed: `value`, as Tables 2 and 3 print it."""
     from pandas import concat
 
-    named = {"kept": "weights", "activation": "outputs not zero", "flops_kept": "operations"}
+    named = {
+        "weights_dense": ("weights, K", 1e-3), "flops_dense": ("operations, K", 1e-3), "activation": ("outputs not zero, %", 100),
+        "kept": ("weights kept, %", 100), "flops_kept": ("operations left, %", 100),
+    }  # fmt: skip
     rows = records[records["arm"] == "account"]
     parts = [
-        rows.assign(layer=layer or "total", quantity=words, share=rows[column])
-        for metric, words in named.items()
+        rows.assign(layer=layer or "total", quantity=words, value=factor * rows[column])
+        for metric, (words, factor) in named.items()
         for layer in (*LAYERS, "")
         if (column := f"{metric}_{layer}".rstrip("_")) in rows
     ]
-    return concat(parts, ignore_index=True) if parts else rows.assign(layer="", quantity="", share=0.0)
+    return concat(parts, ignore_index=True) if parts else rows.assign(layer="", quantity="", value=0.0)
+
+
+def qualities(records: DataFrame) -> DataFrame:
+    """Of each dense net one row per layer: `quality`, the parameter that keeps the layer's share."""
+    from pandas import concat
+
+    parts = [records.assign(layer=layer, quality=records[column]) for layer in LAYERS if (column := f"quality_{layer}") in records]
+    return concat(parts, ignore_index=True) if parts else records.assign(layer="", quality=None)
 
 
 def with_error(records: DataFrame) -> DataFrame:
@@ -161,8 +172,12 @@ TABLES = (
         where={"arm": ("reference", "pruned", "dropout_reference", "dropout_adjusted", "dropout_unadjusted")},
     ),
     Table(
-        "layers", "What is left of each layer, % (Tables 2 and 3)", "share", index="layer", columns="quantity", order=(*LAYERS, "total"),
-        derive=by_layer, where={"arm": ("account",)},
+        "layers", "What is left of each layer (Tables 2 and 3)", "value", unit="", index="layer", columns="quantity",
+        order=(*LAYERS, "total"), derive=by_layer, where={"arm": ("account",)},
+    ),
+    Table(
+        "quality", "Quality parameters whose thresholds keep the shares of Tables 2 and 3 of the dense nets", "quality", unit="", index="layer",
+        columns="dataset", order=LAYERS, derive=qualities, where={"arm": ("quality",)},
     ),
     Table(
         "trade_off", "Test error, %, by share of weights remaining (Figure 5)", "test_error", order=TRADE_OFF, where={"arm": TRADE_OFF},
@@ -182,10 +197,10 @@ FIGURES = (
     Lines(
         "trade_off", "What pruning costs, with and without retraining",
         (
-            Panel("test_error", "test error, %", "%"),
-            Panel("test_error", "with retraining, %", "%", {"arm": ("l1_retrained", "l2_retrained", "l2_iterative")}),
+            Panel("test_accuracy", "test accuracy, %", "%"),
+            Panel("test_accuracy", "with retraining, %", "%", {"arm": ("l1_retrained", "l2_retrained", "l2_iterative")}, zoom=True),
         ),
-        order=ARM_ORDER, where={"arm": TRADE_OFF}, derive=with_error,
+        order=ARM_ORDER, where={"arm": TRADE_OFF}, baseline={"arm": ("reference",)},
     ),
     Lines(
         "sensitivity", "Sensitivity to pruning one layer, without retraining",
@@ -195,8 +210,8 @@ FIGURES = (
     Lines(
         "weights", "Weights before and after pruning and retraining",
         (
-            Panel("count", "weights in a bin, before", where={"arm": ("weights_before",)}),
-            Panel("count", "weights in a bin, after", where={"arm": ("weights_after",)}),
+            Panel("share", "before, % of the layer's weights in a bin", where={"arm": ("weights_before",)}),
+            Panel("share", "after, % of those that are left", where={"arm": ("weights_after",)}),
         ),
         x="weight", x_label="weight", series="layer", order=LAYERS, source="curves",
     ),

@@ -24,7 +24,7 @@ from nncompress.types import STRICT, Count, Dataset, Model, Seed, Training
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
-SELECTS = ("seeds", "arms", "shares")
+SELECTS = ("seeds", "arms")  # not `shares`, since each round prunes what the one before has left
 IDENTITY = ("share",)
 BY: dict[str, Importance] = {"units_by_weights": "weights", "units_by_activity": "activity", "units_at_random": "random"}
 ARMS = ("dense", "int8", *BY, "fresh", "single_weights")

@@ -19,21 +19,22 @@ from nncompress.lab.quantizing import CompressedFile
 from nncompress.lab.row import Row, Value
 from nncompress.lab.sharing import MixtureMeans, SoftSharedFile
 from nncompress.lab.stages import Fit, InitialWeights
-from nncompress.types import STRICT, Dataset, Model, Positive, Seed, SoftSharing, Training
+from nncompress.types import STRICT, Beta, Dataset, Model, Positive, Seed, SoftSharing, Training
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds", "control_seeds", "arms", "taus")
 IDENTITY = ("tau",)
 HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
-ARMS = (*HEADLINE, "tau")
+ARMS = (*HEADLINE, "learnt_zero_share", "tau")
 PICTURES = ("mixture/step", "mixture/means", "mixture/log_precisions", "mixture/log_shares", "mixture/counts", "mixture/edges")
 
 
 @dataclass(frozen=True)
 class Config:
     """`training`: of the dense net. `retraining`: of the same net under the mixture of `sharing`. `merge_below`: divergence in nats under which
-    two components are one. `taus`: values of sharing.tau that the arm `tau` tries. `control_seeds`: of that arm; `seeds`: of the others."""
+    two components are one. `zero_share_prior`: of pi_0 in the arm `learnt_zero_share`. `taus`: values of sharing.tau that the arm `tau` tries.
+    `control_seeds`: of these two arms; `seeds`: of the others."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -42,6 +43,7 @@ class Config:
     retraining: Training
     sharing: SoftSharing
     merge_below: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    zero_share_prior: Beta
     taus: list[Positive]
     seeds: list[Seed]
     control_seeds: list[Seed]
@@ -79,6 +81,8 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
         yield Row(file(cfg, seed, replace(cfg.sharing, zero_precision=None, precisions=None)), columns)
     elif arm == "nearest_mean":
         yield Row(file(cfg, seed, cfg.sharing, "nearest"), columns)
+    elif arm == "learnt_zero_share":
+        yield Row(file(cfg, seed, replace(cfg.sharing, zero_share_prior=cfg.zero_share_prior)), columns)
     else:
         for tau in cfg.taus:
             yield Row(file(cfg, seed, replace(cfg.sharing, tau=tau)), {**columns, "tau": tau})

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
-SHARED = HEADLINE[1:]
+FILED = (*HEADLINE, "learnt_zero_share")
+SHARED = FILED[1:]
 
 
 def error_of_quantizing(records: DataFrame) -> Series:
@@ -90,7 +91,7 @@ def by_layer(records: DataFrame) -> DataFrame:
     return concat(parts + whole, ignore_index=True) if parts + whole else records.assign(layer="", density=0.0)
 
 
-FILES = {"arm": HEADLINE}
+FILES = {"arm": FILED}
 UNITS = {
     "test_error": "%",
     "error_over_reference": "pp",
@@ -102,10 +103,10 @@ UNITS = {
 }
 TABLES = (
     Table(
-        "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=HEADLINE, where=FILES,
+        "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=FILED, where=FILES,
         derive=with_error,
     ),
-    Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=HEADLINE, where=FILES),
+    Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=FILED, where=FILES),
     Table("kept", "Weights that are kept, %", "density", columns="layer", order=SHARED, where={"arm": SHARED}, derive=by_layer),
     Table(
         "quantizing", "Rise of the test error when weights are put at the means, pp", "quantizing_error", unit="pp", columns="dataset",
@@ -127,6 +128,6 @@ FIGURES = (
     Matrices("matrices", "The largest matrix", "matrices", ("before", "at the means"), "input", "unit", where=PICTURED),
     Lines(
         "taus", "The weight of the prior", (Panel("test_accuracy", "test accuracy, %", "%"), Panel("rate", "rate, ×")),
-        x="tau", x_label="tau", where={"arm": ("tau",)},
+        x="tau", x_label="tau", logarithmic=True, where={"arm": ("tau",)},
     ),
 )  # fmt: skip

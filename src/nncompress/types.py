@@ -161,10 +161,20 @@ class Gamma:
 
 
 @dataclass(frozen=True)
+class Beta:
+    """A Beta prior on a share: its mode is (alpha - 1) / (alpha + beta - 2)."""
+
+    __pydantic_config__ = STRICT
+    alpha: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    beta: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
 class SoftSharing:
     """A mixture of Gaussians as prior of all weights and biases of a net, learnt beside them (Ullrich, Meeds & Welling 2017).
 
-    Component 0 has the mean zero and the share `zero_share` (pi_0), both fixed; `components` (J) others have the rest. What is minimised is the
+    Component 0 has the mean zero, fixed, and the share `zero_share` (pi_0), fixed too unless `zero_share_prior` is given, under which it is
+    learnt from there at `share_rate`; `components` (J) others have the rest. What is minimised is the
     mean cross-entropy minus `tau` / N times the log of the prior, summed over all weights, and of the Gamma priors on the precisions:
     `zero_precision` of component 0, `precisions` of the others, None = none. N is the number of training examples, so that `tau` weighs the
     whole prior against the whole likelihood. Means start evenly over [-`reach`, `reach`], None = over the range of the weights at the start;
@@ -183,3 +193,4 @@ class SoftSharing:
     mean_rate: Positive = 5e-4
     precision_rate: Positive = 5e-4
     share_rate: Positive = 5e-4
+    zero_share_prior: Beta | None = None

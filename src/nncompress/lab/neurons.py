@@ -65,10 +65,11 @@ class Speed(Stage):
     """How fast the net of `fit` answers in a form (`train/speed.py`), beside the net of `dense` as it is, both measured in turn.
 
     Metrics: `<split>_accuracy` and `<split>_loss` in that form, split test or validation; `bytes` of its arrays and `compression`, those of
-    the dense net over them; for each batch size b `seconds_<b>`, the median over `rounds`, and `speedup_<b>`, the dense net's over that;
-    `weights`, of them not zero; where the net is a smaller one that was trained on, `before_retraining_test_accuracy`.
+    the dense net over them; for each batch size b `seconds_<b>`, of the processor, the median over `rounds`, and `speedup_<b>`, the dense
+    net's over that; `weights`, of them not zero; where the net is a smaller one that was trained on, `before_retraining_test_accuracy`.
     """
 
+    version: ClassVar[int] = 2
     fit: Fit
     dense: Fit
     form: Form = "dense"

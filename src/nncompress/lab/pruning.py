@@ -10,7 +10,7 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.stages import Fit, MaskStage, expected_shares, pack
-from nncompress.prune import Layer, account, gaussian_share, keep_above, thresholds, without_dead_units
+from nncompress.prune import Layer, account, gaussian_share, keep_above, quality_keeping, thresholds, without_dead_units
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +40,35 @@ class ThresholdMask(MaskStage):
 
 
 @dataclass(frozen=True, eq=False)
-class PruningAccount(Stage):
-    """What is left of a pruned net, layer by layer (Tables 2 to 5), once the connections of dead units are gone.
+class QualityParameters(Stage):
+    """The quality parameters whose thresholds keep given shares of the weights that `fit`, a dense net, ended with: what a recipe's quality is
+    taken from. Metrics: `quality_<layer>`; `std_<layer>`, of the layer's weights.
 
-    Metrics, shares of one: `kept`, `flops_kept`, `activation` of the whole net and, with the suffix `_<layer>`, of each layer; counts:
-    `weights_kept` and `weights_dense` (biases not counted), `dead_units_<layer>`; `rate`, dense over kept weights; `density`, as trained.
+    `share`: parameter name -> share of its weights to keep.
     """
 
+    fit: Fit
+    share: Mapping[str, float]
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        metrics: dict[str, float] = {}
+        for name, share in self.share.items():
+            array, layer = given[self.fit].weights[name], name.removesuffix(".weight")
+            metrics |= {f"quality_{layer}": quality_keeping(array, share), f"std_{layer}": float(array.std(dtype=np.float64))}
+        return Artifact({}, metrics)
+
+
+@dataclass(frozen=True, eq=False)
+class PruningAccount(Stage):
+    """What is left of a pruned net, layer by layer (Tables 2 to 5), once the connections of dead units are gone: they need not be stored, since
+    a unit without inputs gives a constant, which the biases behind it can take over, and one without outputs gives nothing.
+
+    Metrics, shares of one: `kept`, `flops_kept`, `activation` of the whole net and, with the suffix `_<layer>`, of each layer; counts, biases
+    not counted: `weights_kept`, `weights_dense` and `flops_dense` (operations, two for a multiply-accumulate), the last two of each layer too,
+    `dead_units_<layer>`; `rate`, dense over kept weights; `density`, as trained.
+    """
+
+    version: ClassVar[int] = 2
     fit: Fit
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
@@ -66,7 +88,9 @@ class PruningAccount(Stage):
         kept, dense = (sum(int(sizes) for sizes in counts) for counts in zip(*((m.sum(), m.size) for m in alive.values()), strict=True))
         metrics: dict[str, float] = {"kept": total.kept, "flops_kept": total.flops, "activation": total.activation}
         metrics |= {"weights_kept": kept, "weights_dense": dense, "rate": dense / kept, "density": trained.metrics["density"]}
+        metrics["flops_dense"] = 2 * sum(layer.multiply_accumulates for layer in layers)
         for layer in layers:
+            metrics |= {f"weights_dense_{layer.name}": layer.weights, f"flops_dense_{layer.name}": 2 * layer.multiply_accumulates}
             metrics |= {f"kept_{layer.name}": layer.kept, f"activation_{layer.name}": layer.activation}
             metrics |= {f"flops_kept_{layer.name}": total.layers[layer.name]}
         metrics |= {f"dead_units_{name.removesuffix('.weight')}": count for name, count in dead.items()}
@@ -76,8 +100,9 @@ class PruningAccount(Stage):
 @dataclass(frozen=True, eq=False)
 class WeightHistogram(Stage):
     """How the weights of one layer that are not zero are distributed. Curves: `weight`, the middles of `bins` equal bins over
-    [-`reach`, `reach`], and `count` (what lies outside is counted at the ends). Metrics: `std`, `nonzero` (a count)."""
+    [-`reach`, `reach`], and `share`, of all these weights in percent (what lies outside is in no bin). Metrics: `std`, `nonzero` (a count)."""
 
+    version: ClassVar[int] = 2
     fit: Fit
     layer: str
     reach: float
@@ -87,6 +112,6 @@ class WeightHistogram(Stage):
         weights = given[self.fit].weights[f"{self.layer}.weight"]
         nonzero = weights[weights != 0]
         edges = np.linspace(-self.reach, self.reach, self.bins + 1)
-        count, _ = np.histogram(nonzero.clip(edges[0], edges[-1]), edges)
-        curves = {"weight": (edges[:-1] + edges[1:]) / 2, "count": count}
+        count, _ = np.histogram(nonzero, edges)
+        curves = {"weight": (edges[:-1] + edges[1:]) / 2, "share": 100 * count / max(1, nonzero.size)}
         return Artifact(pack("curve", curves), {"std": float(nonzero.std(dtype=np.float64)), "nonzero": nonzero.size})

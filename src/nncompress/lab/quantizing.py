@@ -49,8 +49,12 @@ class CompressedFile(Stage):
 
     Yields `file`, its bytes (uint8). Metrics: `file_bytes`; `rate`, the float32 bytes of all parameters over these; the bytes of each part of
     the account, `bytes_<part>`, and of each parameter, `bytes_of_<parameter>`, which both add up to the file; mean bits of an entry,
-    `code_bits_<parameter>` and `index_bits_<parameter>`; `test_accuracy`, `test_loss` and those of the validation split.
+    `code_bits_<parameter>` and `index_bits_<parameter>`; of each parameter the share of its numbers that is kept, `kept_<parameter>`, and of
+    its float32 bytes, `share_of_<parameter>`; `weight_density`, the share that is kept of
+    all weights without biases; `test_accuracy`, `test_loss` and those of the validation split.
     """
+
+    version: ClassVar[int] = 2
 
     net: Stage
     codebook: Stage | None
@@ -81,8 +85,11 @@ class CompressedFile(Stage):
         rows, numbers = accounts(content), sum(array.size for array in found.weights.values())
         metrics: dict[str, float] = {"file_bytes": len(content), "rate": 4 * numbers / len(content)}
         metrics |= {f"bytes_{part}": sum(row.parts[part] for row in rows) for part in rows[0].parts}
+        matrices = [row for row in rows if row.name.endswith(".weight")]
+        metrics["weight_density"] = sum(row.kept for row in matrices) / sum(row.weights for row in matrices)
         for row in rows[:-1]:
-            metrics |= {f"bytes_of_{row.name}": row.bytes}
+            metrics |= {f"bytes_of_{row.name}": row.bytes, f"share_of_{row.name}": row.bytes / (4 * row.weights)}
+            metrics |= {f"kept_{row.name}": row.kept / row.weights}
             metrics |= {f"code_bits_{row.name}": row.code_bits} if row.name in codes else {}
             metrics |= {f"index_bits_{row.name}": row.index_bits} if row.name in found.masks else {}
         metrics |= score(fit.model, fit.dataset, fit.training, decode(content).weights, lab.runtime)

@@ -56,7 +56,7 @@ class SoftSharedFile(CompressedFile):
     """The file of `MixtureMeans`, which are its net and its codebook: every parameter, biases too, is a list of codes and gaps.
 
     Beside the metrics of a compressed file it has `density`, the share of weights and biases that are not pruned; `density_<layer>`, of the
-    layer's weights; `weight_density`, of all weights without biases; `means`, how many values the weights that are left have; `zero_std`
+    layer's weights; `means`, how many values the weights that are left have; `zero_std`
     and `narrowest_std`, the standard deviation of component 0 and of the narrowest one; `test_accuracy_before` and
     `validation_accuracy_before`, of the net as it was trained. A code is as wide as the number of components asks for.
 
@@ -85,7 +85,6 @@ class SoftSharedFile(CompressedFile):
         weights = {name: mask for name, mask in masks.items() if name.endswith(".weight")}
         metrics: dict[str, float] = {
             "density": kept / sum(mask.size for mask in masks.values()),
-            "weight_density": sum(int(mask.sum()) for mask in weights.values()) / sum(mask.size for mask in weights.values()),
             "means": len(np.unique(np.concatenate([means.weights[name][mask] for name, mask in masks.items()]))),
             "zero_std": float(np.exp(-merged["log_precisions"][0] / 2)),
             "narrowest_std": float(np.exp(-merged["log_precisions"].max() / 2)),

@@ -23,6 +23,18 @@ def thresholds(weights: Weights, quality: Mapping[str, float]) -> dict[str, floa
     return {name: value * float(weights[name].std(dtype=np.float64)) for name, value in quality.items()}
 
 
+def quality_keeping(weights: np.ndarray, share: float) -> float:
+    """The quality parameter whose threshold keeps round(share * weights) weights of a dense layer, in the middle of those that do.
+
+    Raises: ValueError for a share outside (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share = {share} is outside (0, 1]")
+    largest_first = np.append(np.sort(np.abs(weights.astype(np.float64)), axis=None)[::-1], 0.0)
+    kept = max(1, round(share * weights.size))
+    return float((largest_first[kept - 1] + largest_first[kept]) / 2 / weights.std(dtype=np.float64))
+
+
 def keep_above(weights: Weights, previous: MaskArrays, threshold: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Keep of each named layer the surviving weights that are at least as large in magnitude as its threshold.
 

@@ -106,7 +106,7 @@ class Lines:
     rows that count. `needs`: values of the series without which there is nothing to show. `baseline`: rows whose mean is a dotted horizontal
     line, called `baseline_label`. `band`: ± one standard deviation or standard error, or minimum to maximum, over seeds. `source`: records,
     or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length. `logarithmic`: the x axis,
-    whose ticks are then the values of `x`.
+    whose ticks are then the values of `x`, if these are few and short.
     """
 
     name: str

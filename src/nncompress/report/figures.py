@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
 from nncompress.report.declare import Dots, HeatMap, Joint, Lines, Matrices, MixtureCourse, Panel, Picture, TreePanel, Trees
@@ -54,6 +54,8 @@ STYLE: dict[Any, Any] = {
 }
 FEWEST_POINTS = 10
 """A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
+MOST_TICKS = 10
+"""A logarithmic axis has no more of them at its values, and none at values of more than three figures."""
 BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
@@ -322,7 +324,7 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
         seeds: list[float] = []
         points: list[pd.DataFrame] = []
         fixed: list[float] = []
-        alike = len({panel.metric for panel in panels}) == 1
+        alike = len({(panel.metric, panel.zoom) for panel in panels}) == 1
         for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels), sharey=alike)), panels, strict=True):
             points.append(_draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles))
             fixed = fixed * alike + _draw_horizontals(axes, lines, panel, records)
@@ -384,7 +386,9 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool((rows[x] % 1 == 0).all())))  # half a generation is none
         if lines.logarithmic:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(FixedLocator(sorted(rows[x].unique())))
+            values = sorted(rows[x].unique())
+            short = len(values) <= MOST_TICKS and all(float(f"{value:.3g}") == value for value in values)
+            axes.xaxis.set_major_locator(FixedLocator(values) if short else LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}"))
     axes.set_xlabel(lines.x_label)

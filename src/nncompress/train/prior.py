@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from nncompress.train.constraint import Free
 from nncompress.types import Gamma, SoftSharing
@@ -29,14 +30,14 @@ BINS = 201
 
 Gradients: TypeAlias = Callable[[Tensor, Tensor, float, Tensor, Tensor], tuple[Tensor, Tensor]]
 """From weights (R, N), mixture (3, R, J + 1), pi_0, and a table's first node and spacing (R, 1), to the gradients of ln p(w), summed over each
-replicate's weights: of the weights (R, N) and of the mixture (3, R, J + 1). The mixture's rows are means, log-precisions and mixing logits;
-component 0 has neither mean nor logit, and these gradients are zero."""
+replicate's weights: of the weights (R, N) and of the mixture (3, R, J + 1). The mixture's rows are means, log-precisions and mixing logits.
+The mean of component 0 is zero and has no gradient; its logit is that of its share less that of pi_0, so it stays zero where pi_0 is fixed."""
 
 
 def log_shares(logits: Tensor, zero_share: float) -> Tensor:
-    """ln pi_j, (R, J + 1): `zero_share` for component 0, of the rest a softmax of the others' logits."""
-    rest = math.log1p(-zero_share) + logits[:, 1:].log_softmax(1)
-    return torch.cat([torch.full_like(rest[:, :1], math.log(zero_share)), rest], 1)
+    """ln pi_j, (R, J + 1): of component 0 `zero_share`, its logit moved by the one given here; of the rest a softmax of the others' logits."""
+    of_zero = logits[:, :1] + math.log(zero_share) - math.log1p(-zero_share)
+    return torch.cat([logsigmoid(of_zero), logsigmoid(-of_zero) + logits[:, 1:].log_softmax(1)], 1)
 
 
 def log_joint(numbers: Tensor, mixture: Tensor, zero_share: float) -> Tensor:
@@ -57,7 +58,7 @@ def exact_gradients(weights: Tensor, mixture: Tensor, zero_share: float, *_: Ten
     with torch.enable_grad():
         leaves = weights.detach().requires_grad_(), mixture.detach().requires_grad_()
         of_weights, of_mixture = torch.autograd.grad(log_prior(*leaves, zero_share).sum(), leaves)
-    of_mixture[::2, :, 0] = 0  # component 0 stays at zero
+    of_mixture[0, :, 0] = 0  # component 0 stays at zero
     return of_weights, of_mixture
 
 
@@ -88,6 +89,7 @@ def tabulated_gradients(weights: Tensor, mixture: Tensor, zero_share: float, fir
     of_mixture[0, :, 1:] = (-precisions * shift)[:, 1:]
     of_mixture[1] = (shares - precisions * square) / 2
     of_mixture[2, :, 1:] = shares[:, 1:] - logits[:, 1:].softmax(1) * shares[:, 1:].sum(1, keepdim=True)
+    of_mixture[2, :, 0] = shares[:, 0] - log_shares(logits, zero_share)[:, 0].exp() * weights.shape[1]
     rises = torch.nn.functional.pad(slopes.diff(dim=1), (0, 1))
     return slopes.gather(1, cell).addcmul_(beyond, rises.gather(1, cell)), of_mixture
 
@@ -144,8 +146,17 @@ class MixturePrior(nn.Module):
         self.layout.add(constraint.gradient, of_weights, -self.factor)
         alpha, beta = self.gamma
         of_mixture[1] += alpha - 1 - beta * self.mixture[1].exp()  # of ln Gamma(lambda_j), up to a constant
+        of_mixture[2, :, 0] = self._of_zero_share(of_mixture[2, :, 0])
         self._move(of_mixture.mul_(-self.factor))
         self.mixture[1].clamp_(max=-2 * (NARROWEST * spacing).log())
+
+    def _of_zero_share(self, gradient: Tensor) -> Tensor:
+        """The gradient by the logit of pi_0, (R,), with that of ln Beta(pi_0); zero where pi_0 is fixed."""
+        beta = self.sharing.zero_share_prior
+        if beta is None:
+            return torch.zeros_like(gradient)
+        share = log_shares(self.mixture[2], self.sharing.zero_share)[:, 0].exp()
+        return gradient + (beta.alpha - 1) * (1 - share) - (beta.beta - 1) * share
 
     def _move(self, gradient: Tensor) -> None:
         self.steps += 1

@@ -45,7 +45,8 @@ class Deployed:
 
 
 def median_seconds(nets: Mapping[str, Deployed], batch: int, inputs: int, rounds: int) -> dict[str, float]:
-    """Median seconds that each net takes to answer a batch, measured in turn, `rounds` times, by one thread."""
+    """Median seconds of the processor that each net takes to answer a batch, measured in turn, `rounds` times, by one thread: on a busy machine
+    seconds of the clock would be those of whatever else runs."""
     x = torch.rand(batch, inputs, generator=torch.Generator().manual_seed(0))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -64,10 +65,10 @@ def median_seconds(nets: Mapping[str, Deployed], batch: int, inputs: int, rounds
 def _seconds(net: Deployed, x: Tensor, calls: int) -> float:
     """Of one call, the mean of several; one before them is not counted, since what was answered before has filled the caches."""
     net.answer(x)
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(calls):
         net.answer(x)
-    return (time.perf_counter() - began) / calls
+    return (time.process_time() - began) / calls
 
 
 def _forward(x: Tensor, matrices: list[Tensor], biases: list[Tensor], apply: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:

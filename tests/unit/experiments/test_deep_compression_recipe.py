@@ -13,7 +13,7 @@ import pytest
 
 import run
 from experiments.deep_compression import ARMS, HEADLINE, Config, check, rows, smaller
-from experiments.deep_compression_claims import CLAIMS, by_layer, by_part, sized
+from experiments.deep_compression_claims import CLAIMS, best_within, by_layer, by_part, sized
 from experiments.han_pruning import Config as Pruning
 from experiments.han_pruning import rows as pruning_rows
 from nncompress.errors import UserError
@@ -39,10 +39,13 @@ def records(model: str, **changes: Any) -> pd.DataFrame:
 
         def row(arm: str, error: float, rate: float, **rest: Any) -> dict[str, Any]:
             size = 1e6 / rate
-            return {**common, "arm": arm, "test_accuracy": 1 - error - wobble, "rate": rate + wobble, "file_bytes": size, **rest}  # noqa: B023
+            right = 1 - error - wobble  # noqa: B023
+            measured = {"test_accuracy": right, "validation_accuracy": right, "rate": rate + wobble, "file_bytes": size}  # noqa: B023
+            return {**common, "arm": arm, **measured, **rest}  # noqa: B023
 
         found += [row("reference", values["reference"], 1), row("deep_compression", values["compressed"], values["rate"])]
-        found += [row("pruned_and_quantized", values["compressed"], values["quantized"], **{"code_bits_fc1.weight": 6.0, "bytes_codes": 10})]
+        layer = {"code_bits_fc1.weight": 6.0, "kept_fc1.weight": 0.08, "share_of_fc1.weight": 0.031}
+        found += [row("pruned_and_quantized", values["compressed"], values["quantized"], **layer, bytes_codes=10, weight_density=0.083)]
         for arm in ("pruning_only", "quantization_only", "pruning_and_quantization"):
             error = values["together"] if arm == "pruning_and_quantization" else values["alone"]
             found += [row(arm, 0.1, 100, depth=2.0), row(arm, error, 26, depth=1.0), row(arm, 0.01, 5, depth=0.5)]
@@ -73,6 +76,13 @@ def test_the_papers_own_numbers_bear_out_every_claim(model: str) -> None:
 def test_the_contrary_refutes_every_claim(model: str) -> None:
     found = verdicts(model, compressed=0.03, quantized=20, rate=21, alone=0.02, together=0.03, linear=0.03, other=0.02)
     assert set(found.values()) == {"not reproduced"}, found
+
+
+def test_the_best_file_within_a_size_is_chosen_on_the_validation_split() -> None:
+    lucky = records("lenet_300_100").query("arm == 'pruning_only'")
+    lucky.loc[lucky["depth"] == 1.0, ["test_accuracy", "validation_accuracy"]] = [0.97, 0.98]
+    lucky.loc[lucky["depth"] == 2.0, ["test_accuracy", "validation_accuracy"]] = [0.99, 0.90]
+    assert best_within("pruning_only", 0.04)(lucky).tolist() == pytest.approx([0.03] * 5)
 
 
 def test_what_is_not_recorded_is_inconclusive() -> None:
@@ -108,7 +118,11 @@ def test_the_pruned_nets_are_those_of_the_pruning_recipe_and_the_codebooks_train
 def test_the_accounts_are_laid_out_by_layer_and_by_part() -> None:
     found = records("lenet_300_100")
     laid = by_layer(found).dropna(subset="value")
-    assert set(zip(laid["layer"], laid["quantity"], strict=True)) == {("fc1", "bits of a code")}
+    before = laid[~laid["quantity"].str.endswith(", Huffman")].groupby(["layer", "quantity"])["value"].mean().to_dict()
+    assert before == pytest.approx({
+        ("fc1", "code bits"): 6.0, ("fc1", "kept, %"): 8.0, ("fc1", "size, %"): 3.1, ("total", "kept, %"): 8.3, ("total", "size, %"): 3.1,
+    }, rel=1e-4)  # fmt: skip
+    assert set(laid[laid["quantity"] == "size, %, Huffman"]["layer"]) == {"total"}
     assert set(by_part(found)["part"]) == {"codes", "file"}
     points = sized(found[found["arm"] == "pruning_only"])
     assert sorted(points["size_percent"].round(2).unique()) == [1.0, 3.85, 20.0]

@@ -13,10 +13,10 @@ import pytest
 
 import run
 from experiments.han_pruning import ARMS, TRADE_OFF, Config, check, rows, smaller
-from experiments.han_pruning_claims import CLAIMS, by_layer
+from experiments.han_pruning_claims import CLAIMS, by_layer, qualities
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
-from nncompress.lab.pruning import PruningAccount, ThresholdMask
+from nncompress.lab.pruning import PruningAccount, QualityParameters, ThresholdMask
 from nncompress.lab.stages import Fit
 from nncompress.report.claims import judge
 
@@ -37,7 +37,7 @@ def records(model: str, **changes: Any) -> pd.DataFrame:
         common = {"seed": seed, "model": model, "dataset": "mnist", "scale": "paper", "variant": ""}
         found += [{**common, "arm": arm, "density": 1.0, "test_accuracy": 1 - values[arm] - wobble} for arm in ("reference", "pruned")]
         account = {name: values[name] + wobble for name in ("rate", "flops_kept", "activation")}
-        found.append({**common, "arm": "account", "density": 0.08, **account, "kept_fc1": 0.08, "kept": 0.083})
+        found.append({**common, "arm": "account", "density": 0.08, **account, "kept_fc1": 0.08, "weights_dense_fc1": 235_200, "kept": 0.083})
         for arm, error in zip(TRADE_OFF, values["curves"], strict=True):
             found += [
                 {**common, "arm": arm, "depth": 1 / share, "density": share, "test_accuracy": 1 - error * (1 + 0.01 / share) - wobble}
@@ -89,7 +89,7 @@ def test_every_arm_has_its_seeds() -> None:
     found = Counter(str(row.columns["arm"]) for row in rows(PAPER))
     seeds, controls, layers = 5, 3, 3
     assert found == {
-        **dict.fromkeys(("reference", "pruned", "account"), seeds), **dict.fromkeys(TRADE_OFF, controls * len(PAPER.depths)),
+        **dict.fromkeys(("reference", "quality", "pruned", "account"), seeds), **dict.fromkeys(TRADE_OFF, controls * len(PAPER.depths)),
         "pruned_iteratively": controls * PAPER.rounds, "sensitivity": controls * layers * len(PAPER.sensitivity),
         "weights_before": controls * layers, "weights_after": controls * layers,
         **dict.fromkeys(("dropout_reference", "dropout_adjusted", "dropout_unadjusted"), controls),
@@ -119,8 +119,20 @@ def test_the_iterative_curve_keeps_at_each_depth_what_the_others_keep() -> None:
 
 def test_the_account_is_laid_out_by_layer() -> None:
     laid = by_layer(records("lenet_300_100"))
-    assert set(zip(laid["layer"], laid["quantity"], strict=True)) >= {("fc1", "weights"), ("total", "weights"), ("total", "operations")}
-    assert laid[(laid["layer"] == "fc1") & (laid["quantity"] == "weights")]["share"].tolist() == [0.08] * 5
+    found = laid.groupby(["layer", "quantity"])["value"].mean().to_dict()
+    assert found["fc1", "weights kept, %"] == pytest.approx(8) and found["fc1", "weights, K"] == pytest.approx(235.2)
+    assert ("total", "operations left, %") in found and ("total", "outputs not zero, %") in found
+
+
+def test_the_quality_of_each_layer_is_the_one_that_keeps_its_share() -> None:
+    by_arm = {str(row.columns["arm"]): row.stage for row in rows(PAPER) if row.columns["seed"] == 1}
+    assert by_arm["quality"] == QualityParameters(by_arm["reference"], {"fc1.weight": 0.08, "fc2.weight": 0.09, "fc3.weight": 0.26})  # type: ignore[arg-type]
+    laid = qualities(pd.DataFrame({"arm": ["quality"], "seed": [0], "quality_fc1": [1.9], "quality_fc3": [1.1]}))
+    assert dict(zip(laid["layer"], laid["quality"], strict=True)) == {"fc1": 1.9, "fc3": 1.1}
+
+
+def test_other_depths_make_other_records_since_the_iterative_curve_depends_on_them() -> None:
+    assert request(run.CONF, ["experiment=han_pruning", "depths=[0.5,1.0]"]).variant
 
 
 @pytest.mark.parametrize(
@@ -141,6 +153,6 @@ def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], l
 def test_ever_smaller_experiments_keep_the_arms_of_the_table() -> None:
     sizes = list(smaller(PAPER))
     assert sizes[0] == PAPER
-    assert all(config.arms[:3] == ["reference", "pruned", "account"] and len(config.seeds) >= 3 for config in sizes)
+    assert all(config.arms[:4] == ["reference", "quality", "pruned", "account"] and len(config.seeds) >= 3 for config in sizes)
     costs = [sum(row.stage.steps for row in rows(config) if isinstance(row.stage, Fit)) for config in sizes]
     assert costs == sorted(costs, reverse=True)

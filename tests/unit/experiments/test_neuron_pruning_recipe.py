@@ -10,7 +10,7 @@ import pytest
 
 import run
 from experiments.neuron_pruning import Config, check, rows, smaller
-from experiments.neuron_pruning_claims import CLAIMS, UNITS
+from experiments.neuron_pruning_claims import CLAIMS, UNITS, as_accurate, faster_at_the_same_accuracy, quantities_at_the_same_accuracy
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.neurons import SmallerWeights, Speed
@@ -29,7 +29,8 @@ def verdicts(lost: float, random_before: float, sparse: float, small: float, of_
         found.append(
             {
                 "model": "mlp", "dataset": "mnist", "scale": "paper", "variant": "", "seed": seed, "arm": arm, "share": share,
-                "weights": weights, "test_accuracy": accuracy + apart, "compression": compression, "speedup_64": speed * (1 + apart),
+                "weights": weights, "test_accuracy": accuracy + apart, "validation_accuracy": accuracy + apart,
+                "compression": compression, "speedup_64": speed * (1 + apart),
                 "before_retraining_test_accuracy": before,
             }
         )  # fmt: skip
@@ -53,7 +54,23 @@ def test_every_claim_can_come_out_each_way() -> None:
     assert {claim for claim, verdict in refuted.items() if verdict == "not reproduced"} == {
         "activity_harmless", "activity_beats_random", "single_weights_slow", "units_faster", "bytes_are_not_time",
     }  # fmt: skip
+    fast_when_sparse = verdicts(lost=0.001, random_before=0.5, sparse=8, small=8, of_bytes=1)
+    assert fast_when_sparse["units_faster_at_the_same_accuracy"] == "not reproduced"
     assert verdicts(lost=0, random_before=0.5, sparse=0.5, small=0.2, of_bytes=-1)["bytes_are_time_for_units"] == "not reproduced"
+
+
+def test_the_smallest_net_of_the_same_accuracy_is_chosen_on_the_validation_split() -> None:
+    common = {"seed": 0, "speedup_1": 1.0, "test_accuracy": 0.9}
+    found = pd.DataFrame([
+        {**common, "arm": "dense", "share": 1.0, "validation_accuracy": 0.98, "compression": 1.0, "speedup_64": 1.0},
+        {**common, "arm": "units_by_activity", "share": 0.5, "validation_accuracy": 0.979, "compression": 2.0, "speedup_64": 1.8},
+        {**common, "arm": "units_by_activity", "share": 0.2, "validation_accuracy": 0.97, "compression": 5.0, "speedup_64": 4.0},
+        {**common, "arm": "single_weights", "share": 0.2, "validation_accuracy": 0.985, "compression": 2.5, "speedup_64": 0.6},
+    ])  # fmt: skip
+    assert as_accurate(found).set_index("arm")["share"].to_dict() == {"dense": 1.0, "units_by_activity": 0.5, "single_weights": 0.2}
+    assert faster_at_the_same_accuracy(found).to_dict() == {0: pytest.approx(3.0)}
+    laid = quantities_at_the_same_accuracy(found).set_index(["arm", "quantity"])["value"]
+    assert laid["units_by_activity", "units left, %"] == 50 and laid["single_weights", "speed-up, 64, ×"] == 0.6
 
 
 def test_rounds_prune_what_the_one_before_has_left() -> None:

@@ -79,7 +79,7 @@ def test_what_is_not_recorded_is_inconclusive() -> None:
 
 def test_every_arm_has_its_seeds() -> None:
     found = Counter(str(row.columns["arm"]) for row in rows(PAPER))
-    assert found == {**dict.fromkeys(HEADLINE, 5), "tau": 3 * len(PAPER.taus)}
+    assert found == {**dict.fromkeys(HEADLINE, 5), "learnt_zero_share": 3, "tau": 3 * len(PAPER.taus)}
     assert set(PAPER.arms) == set(ARMS)
 
 

@@ -64,6 +64,10 @@ def test_the_file_of_a_fine_tuned_net_holds_its_weights_bit_for_bit_and_its_acco
     assert sum(parts) == len(content)
     assert metrics["test_accuracy"] == pytest.approx(tuned.metrics["test_accuracy"]) and metrics["test_accuracy"] > 0.8
     assert metrics["code_bits_fc1.weight"] <= 4.1
+    assert metrics["kept_fc1.weight"] == tuned.masks["fc1.weight"].mean() and metrics["kept_fc1.bias"] == 1
+    masks = list(tuned.masks.values())
+    assert metrics["weight_density"] == sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
+    assert metrics["share_of_fc1.weight"] == metrics["bytes_of_fc1.weight"] / (4 * 64 * 20)
 
 
 def test_nets_without_codebook_or_mask_are_files_too(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nncompress.lab.compression import FirstCases, LabelledCases, Mimicry, SelectedEnsemble, Synthesis
-from nncompress.lab.pruning import PruningAccount, ThresholdMask, WeightHistogram
+from nncompress.lab.pruning import PruningAccount, QualityParameters, ThresholdMask, WeightHistogram
 from nncompress.lab.quantizing import CompressedFile, SharedWeights
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
 from nncompress.lab.stages import (
@@ -64,9 +64,10 @@ class Node(Stage):
         (MaskOverlap(MASK, ShuffledMask(MASK, seed=5)), "348057fb29a2a98a710fc86fe6ce4455"),
         (ThresholdMask(FIT, {"fc1.weight": 1.5}, FIT), "9461b1fd9dad97ab88bc00d370c81293"),
         (SharedWeights(FIT, {"fc1.weight": 6}), "0f00eeb7aa9ba8bd7bd0dbe3cd51a5d6"),
-        (CompressedFile(FIT, None, {}, {"fc1.weight": 5}), "a935996db8fda74c8209ab1abbf67e24"),
-        (PruningAccount(FIT), "2705045d6fed761d85a983414145337c"),
-        (WeightHistogram(FIT, "fc1", 0.3), "2c82848243383132d3c63f5930ead6be"),
+        (CompressedFile(FIT, None, {}, {"fc1.weight": 5}), "69da26e2179ceb1418c5e0c5305f0a2c"),
+        (PruningAccount(FIT), "66109a35a0bce9a9b79b8a1c983b8957"),
+        (QualityParameters(FIT, {"fc1.weight": 0.08}), "ba5a16716cde1f215df3cd93b7222234"),
+        (WeightHistogram(FIT, "fc1", 0.3), "728b758569bbf4135c5f896b174d4478"),
         (Logits((FIT,), FIT.dataset), "2a43a0c07294f1de02639e508d12c113"),
         (BiasShift(FIT, (3,), FIT.dataset), "d411819c2264095e8aab000e2bbcaff1"),
         (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "899d8a6449d8e1269b82378b8d928509"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nncompress.prune import adjusted_dropout, gaussian_share, keep_above, thresholds
+from nncompress.prune import adjusted_dropout, gaussian_share, keep_above, quality_keeping, thresholds
 
 WEIGHTS = {"fc1.weight": np.array([[3.0, -1.0], [-3.0, 1.0]], np.float32), "fc2.weight": np.array([[0.5, -2.0]], np.float32)}
 
@@ -31,6 +31,16 @@ def test_of_normal_weights_a_threshold_keeps_the_tail(quality: float, share: flo
     normal = {"fc1.weight": np.random.default_rng(0).normal(0, 0.3, (200, 500))}
     (mask,) = keep_above(normal, {}, thresholds(normal, {"fc1.weight": quality})).values()
     assert mask.mean() == pytest.approx(share, abs=0.005)
+
+
+def test_the_quality_that_keeps_a_share_keeps_it_exactly() -> None:
+    assert quality_keeping(WEIGHTS["fc1.weight"], 0.5) == pytest.approx(2 / np.sqrt(5))  # between 1 and 3
+    skewed = {"fc1.weight": np.random.default_rng(0).standard_t(3, (50, 40))}
+    for share in (0.08, 0.26, 1.0):
+        (mask,) = keep_above(skewed, {}, thresholds(skewed, {"fc1.weight": quality_keeping(skewed["fc1.weight"], share)})).values()
+        assert mask.sum() == round(share * mask.size)
+    with pytest.raises(ValueError, match="share = 0 is outside"):
+        quality_keeping(WEIGHTS["fc1.weight"], 0)
 
 
 def test_dropout_of_the_paper_s_example() -> None:

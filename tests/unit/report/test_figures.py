@@ -67,6 +67,26 @@ def test_an_axis_of_counts_has_ticks_at_whole_numbers(counts: list[float], whole
     assert all(tick % 1 == 0 for tick in figure.axes[0].get_xticks()) == whole
 
 
+def test_a_logarithmic_axis_of_many_values_has_few_ticks() -> None:
+    values = [1.3 * 1.2**i for i in range(20)]
+    records = tidy(pd.DataFrame([{"arm": "a", "seed": 0, "scale": "paper", "size": x, "error": 1 / x} for x in values]))
+    figure = draw(Lines("sizes", "Sizes", (Panel("error", "error"),), x="size", x_label="size", logarithmic=True), records, pd.DataFrame())
+    assert figure is not None
+    [axes] = figure.axes
+    assert axes.get_xscale() == "log" and {2, 5, 10, 20} <= set(axes.get_xticks()) and len(axes.get_xticks()) < len(values)
+
+
+def test_a_panel_that_zooms_has_a_range_of_its_own() -> None:
+    found = [
+        {"arm": "a", "seed": 0, "scale": "paper", "step": i, "accuracy": y} for i, y in enumerate([0.2, 0.97, 0.98, 0.98, 0.985, 0.98, 0.99])
+    ]
+    panels = (Panel("accuracy", "accuracy, %", "%"), Panel("accuracy", "nearer, %", "%", zoom=True))
+    figure = draw(Lines("x", "x", panels, x="step", x_label="step"), tidy(pd.DataFrame(found)), pd.DataFrame())
+    assert figure is not None
+    whole, nearer = (axes.get_ylim()[0] for axes in figure.axes)
+    assert whole < 20 and nearer > 90
+
+
 def test_lines_are_means_over_seeds_in_the_unit_of_the_panel() -> None:
     steps, accuracy, _ = drawn("tickets", fake_records()).axes
     ticket = accuracy.get_lines()[0]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Beta as BetaDistribution
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.distributions import Gamma as GammaDistribution
 
@@ -30,7 +31,7 @@ from nncompress.train.prior import (
     table,
     tabulated_gradients,
 )
-from nncompress.types import Gamma, SoftSharing, Training
+from nncompress.types import Beta, Gamma, SoftSharing, Training
 from tests.unit.train.test_fit import ADAM, MODEL, TASK, assert_close, replicates, runtime
 
 __all__ = ["runtime"]
@@ -50,7 +51,7 @@ def some(
     mixture = torch.randn(3, replicates, components, generator=generator) * 0.3
     mixture[0] = torch.cat([torch.zeros(1), means]) * 1.1
     mixture[1] -= 2 * np.log(std)
-    mixture[::2, :, 0] = 0
+    mixture[0, :, 0] = 0
     return weights.to(dtype), mixture.to(dtype)
 
 
@@ -70,8 +71,8 @@ def test_the_log_prior_is_the_sum_of_the_log_density_of_the_distribution() -> No
 
 
 def test_component_0_has_its_share_and_the_others_a_softmax_of_the_rest() -> None:
-    shares = log_shares(torch.tensor([[7.0, 1.0, 3.0]]).log(), 0.9).exp()
-    torch.testing.assert_close(shares, torch.tensor([[0.9, 0.025, 0.075]]))
+    shares = log_shares(torch.tensor([[1.0, 1.0, 3.0], [1 / 9, 1.0, 3.0]]).log(), 0.9).exp()
+    torch.testing.assert_close(shares, torch.tensor([[0.9, 0.025, 0.075], [0.5, 0.125, 0.375]]))  # odds of 9 to 1, and a ninth of these
 
 
 def test_the_exact_gradients_are_right() -> None:
@@ -165,9 +166,10 @@ def test_the_gradient_of_the_prior_is_added_once_to_every_weight_of_its_replicat
     assert made.layout.padding and (made.gradient[-made.layout.padding :] == 1).all()
 
 
-def test_the_mixture_moves_by_torchs_adam_down_the_loss_with_its_gamma_priors() -> None:
+@pytest.mark.parametrize("learnt", [None, Beta(40.0, 7.0)])
+def test_the_mixture_moves_by_torchs_adam_down_the_loss_with_its_hyper_priors(learnt: Beta | None) -> None:
     made = stacked()
-    prior = MixturePrior(SHARING, made, examples=50, gradients=exact_gradients)
+    prior = MixturePrior(replace(SHARING, zero_share_prior=learnt), made, examples=50, gradients=exact_gradients)
     weights = made.layout.matrix(made.latent.detach())
     rows = [row.clone().requires_grad_() for row in prior.mixture]
     groups = [
@@ -179,13 +181,16 @@ def test_the_mixture_moves_by_torchs_adam_down_the_loss_with_its_gamma_priors() 
         # Torch's density is of the precision, as the priors are: no term for the change to its logarithm.
         precisions = rows[1].exp()
         hyper = GammaDistribution(5.0, 0.01).log_prob(precisions[:, 0]) + GammaDistribution(3.0, 0.02).log_prob(precisions[:, 1:]).sum(1)
+        if learnt is not None:
+            hyper = hyper + BetaDistribution(40.0, 7.0).log_prob(log_shares(rows[2], 0.9)[:, 0].exp())
         (-0.01 / 50 * (log_prior(weights, torch.stack(rows), 0.9) + hyper)).sum().backward()
-        for row in (rows[0], rows[2]):
+        for row in (rows[0], rows[2])[: 1 if learnt else 2]:
             assert row.grad is not None
             row.grad[:, 0] = 0
         adam.step()
         prior.pull(made)
         torch.testing.assert_close(prior.mixture, torch.stack(rows).detach(), rtol=1e-5, atol=1e-6)
+    assert (prior.mixture[2, :, 0] != 0).all() == (learnt is not None)
 
 
 def test_without_gamma_priors_no_component_gets_narrower_than_the_table_can_see() -> None:

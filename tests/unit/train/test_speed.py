@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,18 @@ def test_a_net_that_does_more_takes_longer() -> None:
     nets = {name: Deployed(model, initial_weights(model, 0), "dense") for name, model in (("large", large), ("small", small))}
     seconds = median_seconds(nets, 8, 6, 3)
     assert seconds["large"] > 2 * seconds["small"] > 0
+
+
+def test_time_in_which_others_have_the_processor_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Deployed(MODEL, WEIGHTS, "dense")
+    answer = net.answer
+
+    def interrupted(x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.02)
+        return answer(x)
+
+    monkeypatch.setattr(net, "answer", interrupted)
+    assert median_seconds({"net": net}, 1, 6, 3)["net"] < 0.01
 
 
 def test_a_convolutional_net_is_refused() -> None:
