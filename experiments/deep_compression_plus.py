@@ -3,7 +3,7 @@
 
 A net that learns a better teacher's soft targets is pruned round by round, each time at the full learning rate again (Renda et al. 2020); its
 weights come to share few values little by little (Zhou et al. 2017); the whole is coded by predictions from context. Of the files of several
-rounds and widths the smallest is chosen whose validation error is within a bound that is fixed beforehand.
+rounds and sizes of codebooks the smallest is chosen whose validation error is within a bound that is fixed beforehand.
 
 Claim: a file of a hundred-and-twentieth (LeNet-300-100), a two-hundredth (LeNet-5) of the bytes errs no more than the papers' dense nets.
 """
@@ -30,10 +30,10 @@ from nncompress.types import STRICT, Augmentation, Count, Dataset, Distillation,
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds", "control_seeds", "arms")
-IDENTITY = ("bits", "coder")
+IDENTITY = ("entries", "coder")
 ARMS = ("smallest", "candidate", "coders", "reference", "record")
 OTHER_CODERS = ("huffman", "ans")
-Bits = Annotated[int, Field(ge=1, le=8)]
+Entries = Annotated[int, Field(ge=2, le=256)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -41,8 +41,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Config:
     """`teacher_seeds`: of the nets that teach together, on images under `jitter`; none: the labels alone teach. `training`: of the dense net,
     `retraining`: of every round of pruning, `tuning`: of every step of sharing. `prune_fraction`: layer -> share of the surviving weights
-    removed each round. `file_rounds`: the rounds whose nets become files, rising. `bits`: widths of the codes of weights that are tried, the
-    same in all layers; `bias_bits`: of biases. `initial`: how centroids start. `shares`: of the weights that share values, rising, before all
+    removed each round. `file_rounds`: the rounds whose nets become files, rising. `entries`: sizes of the layers' codebooks that are tried,
+    `bias_entries`: of those of their biases. `initial`: how centroids start. `shares`: of the weights that share values, rising, before all
     do. `allowed_error`: of a file on the validation split. `control_seeds`: of the other coders; `seeds`: of all else."""
 
     __pydantic_config__ = STRICT
@@ -58,8 +58,8 @@ class Config:
     tuning: Training
     prune_fraction: dict[str, Fraction]
     file_rounds: list[Count]
-    bits: list[Bits]
-    bias_bits: Bits
+    entries: list[Entries]
+    bias_entries: Entries
     initial: Literal["linear", "density", "random"]
     shares: list[Share]
     allowed_error: Fraction
@@ -71,8 +71,8 @@ class Config:
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     refuse_unknown_arms(cfg, ARMS)
-    refuse_empty(cfg, "seeds", "file_rounds", "bits")
-    refuse_repeats(cfg, "teacher_seeds", "file_rounds", "bits", "shares", "seeds", "control_seeds", "arms")
+    refuse_empty(cfg, "seeds", "file_rounds", "entries")
+    refuse_repeats(cfg, "teacher_seeds", "file_rounds", "entries", "shares", "seeds", "control_seeds", "arms")
     for key in ("file_rounds", "shares"):
         if (values := list(getattr(cfg, key))) != sorted(values):
             raise UserError(f"{key} = {values}: give them rising, since each builds on the one before")
@@ -119,19 +119,20 @@ def dense_fit(cfg: Config, seed: int) -> Fit:
 
 
 def candidates(cfg: Config, seed: int) -> Iterator[tuple[dict[str, Value], CandidateFile]]:
-    """The files that a seed's net becomes, each with its round and its width of codes."""
+    """The files that a seed's net becomes, each with its round and the entries of its codebooks."""
     fit = dense_fit(cfg, seed)
     for round_ in range(1, cfg.file_rounds[-1] + 1):
         mask = LivingMask(PrunedMask(fit, weights(cfg.prune_fraction)))
         fit = replace(fit, start=fit, mask=mask, training=cfg.retraining)
-        for bits in cfg.bits if round_ in cfg.file_rounds else ():
-            yield {"round": round_, "bits": bits}, file(cfg, fit, bits)
+        for entries in cfg.entries if round_ in cfg.file_rounds else ():
+            yield {"round": round_, "entries": entries}, file(cfg, fit, entries)
 
 
-def file(cfg: Config, fit: Fit, bits: int) -> CandidateFile:
+def file(cfg: Config, fit: Fit, entries: int) -> CandidateFile:
     """A pruned net whose weights and biases share values: ever more of them, and codebooks and all others trained on after each step."""
-    widths = weights(dict.fromkeys(cfg.prune_fraction, bits)) | {f"{layer}.bias": cfg.bias_bits for layer in cfg.prune_fraction}
+    sizes = weights(dict.fromkeys(cfg.prune_fraction, entries)) | {f"{layer}.bias": cfg.bias_entries for layer in cfg.prune_fraction}
+    widths = {name: size.bit_length() for name, size in sizes.items()}  # one code more than entries: other coders need it for fillers
     for share in (*cfg.shares, 1.0):
-        shared = SharedWeights(fit, widths, cfg.initial, fit.seed, share)
+        shared = SharedWeights(fit, widths, cfg.initial, fit.seed, share, sizes)
         fit = replace(fit, start=shared, mask=shared, codebook=shared, training=cfg.tuning)
     return CandidateFile(fit, shared, widths, None, "context", half=True)

@@ -27,7 +27,7 @@ def saved_over(coder: str) -> Statistic:
     """Share of the bytes that prediction from context saves, mean over a seed's files."""
 
     def statistic(records: DataFrame) -> Series:
-        points = ["seed", "round", "bits"]
+        points = ["seed", "round", "entries"]
         if not {*points, "coder", "file_bytes"} <= {*records.columns}:
             return records.groupby("seed")["seed"].mean().iloc[:0]
         ours = records[records["arm"] == "candidate"].set_index(points)["file_bytes"]
@@ -95,11 +95,11 @@ TABLES = (
     Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=ORDER, where=CHOSEN),
     Table("parts", "What the bytes of the files are spent on", "bytes", unit="", columns="part", order=ORDER, where=CHOSEN, derive=by_part),
     Table(
-        "candidates", "Validation error of the files, %, by bits of a code and round of pruning", "validation_error", index="bits",
+        "candidates", "Validation error of the files, %, by entries of a codebook and round of pruning", "validation_error", index="entries",
         columns="round", where={"arm": ("candidate",)}, derive=with_error,
     ),
     Table(
-        "sizes", "Bytes of the files, by bits of a code and round of pruning", "file_bytes", unit="", index="bits", columns="round",
+        "sizes", "Bytes of the files, by entries of a codebook and round of pruning", "file_bytes", unit="", index="entries", columns="round",
         where={"arm": ("candidate",)},
     ),
     Table(
@@ -111,6 +111,6 @@ FIGURES = (
     Lines(
         "candidates", "Validation error and size of the files by round of pruning",
         (Panel("validation_error", "validation error, %", "%"), Panel("file_bytes", "bytes")),
-        x="round", x_label="round of pruning", series="bits", where={"arm": ("candidate",)}, derive=with_error,
+        x="round", x_label="round of pruning", series="entries", where={"arm": ("candidate",)}, derive=with_error,
     ),
 )  # fmt: skip

@@ -21,7 +21,8 @@ class SharedWeights(Stage):
 
     `weight_bits`: parameter name -> width of its codes. `initial`, `seed`: how the centroids start. `share`: of the surviving weights of each
     layer so many share values, the largest ones; the others keep their own, each under a code of its own, so that they can still make good
-    for what sharing does (incremental quantisation, Zhou et al. 2017). Yields `weights/*`, `mask/*` and, of the named layers, `codes/*` in the
+    for what sharing does (incremental quantisation, Zhou et al. 2017). `entries`: parameter name -> entries of its codebook, where they are
+    fewer than its codes tell apart. Yields `weights/*`, `mask/*` and, of the named layers, `codes/*` in the
     layer's shape (0 for pruned weights): what a `Fit` with this stage as start, mask and codebook fine-tunes.
     """
 
@@ -31,12 +32,14 @@ class SharedWeights(Stage):
     initial: str = "linear"
     seed: int = 0
     share: float = 1.0
+    entries: Mapping[str, int] | None = None
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         trained = given[self.fit]
         weights, codes = dict(trained.weights), {}
         for name, bits in self.weight_bits.items():
-            tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed)
+            entries = (self.entries or {}).get(name)
+            tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed, entries=entries)
             assert tensor.codes is not None
             flat, kept = np.zeros(weights[name].size, np.uint16), slice(None) if tensor.positions is None else tensor.positions
             flat[kept] = tensor.codes

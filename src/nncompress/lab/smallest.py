@@ -37,7 +37,7 @@ class LivingMask(MaskStage):
         alive, _ = without_dead_units({name: masks.get(name, np.ones(shapes[name], bool)) for name in layers})
         for name in layers[:-1]:
             if (bias := f"{name.removesuffix('.weight')}.bias") in shapes:
-                alive[bias] = alive[name].reshape(len(alive[name]), -1).any(1)
+                alive[bias] = np.array([row.any() for row in alive[name]])
         return Artifact(pack("mask", alive))
 
 

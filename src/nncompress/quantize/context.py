@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -211,12 +212,16 @@ class _Matrix:
         root = math.isqrt(self.places)
         return root if root * root == self.places else self.places
 
-    def neighbours(self, column: int) -> list[int]:
-        """The columns left, above, above left, above right, two left and two above in the grid of the same input; -1 where there is none."""
-        side = self.side
-        y, x = divmod(column % self.places, side)
-        around = ((x - 1, y), (x, y - 1), (x - 1, y - 1), (x + 1, y - 1), (x - 2, y), (x, y - 2))
-        return [column + (b - y) * side + a - x if 0 <= a < side and b >= 0 else -1 for a, b in around]
+    @cached_property
+    def neighbours(self) -> list[list[int]]:
+        """Of every column those left, above, above left, above right, two left and two above in the grid of the same input; -1 where there is
+        none."""
+        side, found = self.side, []
+        for column in range(self.columns):
+            y, x = divmod(column % self.places, side)
+            around = ((x - 1, y), (x, y - 1), (x - 1, y - 1), (x + 1, y - 1), (x - 2, y), (x, y - 2))
+            found.append([column + (b - y) * side + a - x if 0 <= a < side and b >= 0 else -1 for a, b in around])
+        return found
 
     def near(self, column: int) -> list[int]:
         """The columns of the 3 x 3 places around a column, itself included."""
@@ -345,18 +350,18 @@ class _Walk:
             given.ravel()[positions] = True
         rows, columns, weights = self.masks.setdefault(has_columns, (Mixed(2), Mixed(3), Mixed(6, 4)))
         fan_in = self.kept if not has_columns and len(self.kept) == matrix.rows else [1] * matrix.rows  # of a bias, that of its unit
-        alive = given.any(1).tolist()
+        alive: list[int] = given.any(1).astype(int).tolist()
         last = 1
         for row in range(matrix.rows):
-            alive[row] = last = rows.code(coder, int(alive[row]), (fan_in[row].bit_length(), last))
-        used = given.any(0).tolist()
+            alive[row] = last = rows.code(coder, alive[row], (fan_in[row].bit_length(), last))
+        used: list[int] = given.any(0).astype(int).tolist()
         sources = self.kept_before if len(self.kept_before) == matrix.units else [1] * matrix.units
-        neighbours = [matrix.neighbours(column) for column in range(matrix.columns)]
+        neighbours = matrix.neighbours
         for column, around in enumerate(neighbours):
             seen = [used[other] if other >= 0 else 0 for other in around]
             source = min(sources[column // matrix.places], 1)
             used[column] = columns.code(
-                coder, int(used[column]), (source, seen[0] << 1 | seen[1], seen[0] | seen[1] << 1 | seen[2] << 2 | seen[3] << 3 | source << 4)
+                coder, used[column], (source, seen[0] << 1 | seen[1], seen[0] | seen[1] << 1 | seen[2] << 2 | seen[3] << 3 | source << 4)
             )
         live = [column for column in range(matrix.columns) if used[column]]
         found: list[int] = []
@@ -369,7 +374,7 @@ class _Walk:
             if not alive[row]:
                 continue
             bits = [0] * (matrix.columns + 1)  # the last for neighbours that are not there
-            source_row = given[row].tolist()
+            source_row: list[int] = given[row].astype(int).tolist()
             here = 0
             expected = max(1, ones // max(1, before)) if before else 0
             for index, column in enumerate(live):
@@ -383,14 +388,14 @@ class _Walk:
                     bit = 1  # the row holds something
                 else:
                     contexts = (
-                        column,
+                        self.place << 20 | column,
                         pattern,
                         warmth << 3 | close,
                         pace << 5 | warmth,
                         grades[column] << 5 | pace,
                         (left << 1 | above) << 10 | warmth << 5 | pace,
                     )
-                    bit = weights.code(coder, int(source_row[column]), contexts, min(close, 3))
+                    bit = weights.code(coder, source_row[column], contexts, min(close, 3))
                 if bit:
                     bits[column] = 1
                     here += 1
@@ -415,7 +420,7 @@ class _Walk:
             now, column = divmod(place, matrix.columns)
             if now != row:
                 row, previous, at = now, 0, {}
-            around = matrix.neighbours(column)
+            around = matrix.neighbours[column]
             left, up = at.get(around[0], 0), at.get(around[1], 0)
             given, node = int(codes[i]) if codes is not None else 0, 1
             for level in reversed(range(depth)):

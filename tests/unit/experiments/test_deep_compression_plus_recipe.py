@@ -23,6 +23,7 @@ from nncompress.lab.stages import Fit, Logits, PrunedMask
 from nncompress.report.claims import judge
 
 PAPER: Config = request(run.CONF, ["experiment=deep_compression_plus"]).config
+LAST = PAPER.file_rounds[-1]
 HOPED = {"lenet_300_100": (8600, 125, 0.0160), "lenet_5_relu": (8400, 205, 0.0078)}
 
 
@@ -37,8 +38,8 @@ def records(model: str, **changes: float) -> pd.DataFrame:
         smallest = {"test_accuracy": 1 - values["error"] - wobble, "rate": values["rate"] + wobble, "file_bytes": size, "bytes_codes": 10.0}
         found.append({**common, "arm": "smallest", **smallest})
         for round_ in (7, 8):
-            for bits in (2, 3):
-                point = {**common, "round": round_, "bits": bits, "validation_accuracy": 0.985}
+            for entries in (3, 4):
+                point = {**common, "round": round_, "entries": entries, "validation_accuracy": 0.985}
                 found.append({**point, "arm": "candidate", "file_bytes": (size + round_) * (1 - values["saved"])})
                 found += [{**point, "arm": "coders", "coder": coder, "file_bytes": size + round_ + wobble} for coder in OTHER_CODERS]
     return pd.DataFrame(found)
@@ -73,27 +74,30 @@ def test_what_is_not_recorded_is_inconclusive() -> None:
 
 
 def test_every_arm_has_its_seeds_and_points() -> None:
-    points = len(PAPER.file_rounds) * len(PAPER.bits)
+    points = len(PAPER.file_rounds) * len(PAPER.entries)
     found = Counter(str(row.columns["arm"]) for row in rows(PAPER))
     assert found == {"smallest": 5, "candidate": 5 * points, "coders": 3 * points * 2, "reference": 5, "record": 1}
     assert set(PAPER.arms) == set(ARMS)
 
 
 def test_the_nets_are_distilled_pruned_in_turn_and_share_values_little_by_little() -> None:
-    last = [row.stage for row in rows(PAPER) if row.columns == {"arm": "candidate", "seed": 1, "round": 10, "bits": 3}]
+    last = [row.stage for row in rows(PAPER) if row.columns == {"arm": "candidate", "seed": 1, "round": LAST, "entries": 4}]
     [file] = last
     assert isinstance(file, CandidateFile) and file.coder == "context" and file.half and isinstance(file.net, Fit)
     fits = [stage for stage in ancestors([file]) if isinstance(stage, Fit) and stage.model == PAPER.model]
-    assert len(fits) == 1 + 10 + len(PAPER.shares) + 1
+    assert len(fits) == 1 + LAST + len(PAPER.shares) + 1
     assert all(isinstance(fit.teacher, Logits) and fit.distillation == PAPER.distillation and fit.seed == 1 for fit in fits)
-    dense, *pruned = fits[:11]
+    dense, *pruned = fits[: LAST + 1]
     assert dense.mask is None and dense.training == PAPER.training
     for before, fit in zip(fits, pruned, strict=False):
         assert fit.start == before and fit.training == PAPER.retraining
         assert isinstance(fit.mask, LivingMask) and isinstance(fit.mask.mask, PrunedMask) and fit.mask.mask.fit == before
-    for before, fit, share in zip(fits[10:], fits[11:], [*PAPER.shares, 1.0], strict=False):
+    for before, fit, share in zip(fits[LAST:], fits[LAST + 1 :], [*PAPER.shares, 1.0], strict=False):
         assert isinstance(fit.start, SharedWeights) and fit.start == fit.mask == fit.codebook
         assert (fit.start.fit, fit.start.share, fit.training) == (before, share, PAPER.tuning)
+    assert fits[-1].start.entries == dict.fromkeys(("fc1.weight", "fc2.weight", "fc3.weight"), 4) | dict.fromkeys(
+        ("fc1.bias", "fc2.bias", "fc3.bias"), PAPER.bias_entries
+    )
     assert file.net == fits[-1] and file.codebook == fits[-1].codebook
 
 
@@ -121,7 +125,7 @@ def test_tables_are_derived_from_what_there_is() -> None:
     ("change", "line"),
     [
         ({"arms": ["smalest"]}, "arms: there is no arm 'smalest'; did you mean 'smallest'?"),
-        ({"bits": [3, 3]}, "bits = [3, 3]: 3 is there twice; give each once"),
+        ({"entries": [3, 3]}, "entries = [3, 3]: 3 is there twice; give each once"),
         ({"file_rounds": []}, "file_rounds is empty: give at least one"),
         ({"file_rounds": [8, 7]}, "file_rounds = [8, 7]: give them rising, since each builds on the one before"),
         ({"shares": [0.7, 0.5]}, "shares = [0.7, 0.5]: give them rising, since each builds on the one before"),

@@ -111,6 +111,14 @@ def test_the_whole_share_is_what_it_was() -> None:
     assert SharedWeights(PRUNED, BITS, share=1.0).key == SharedWeights(PRUNED, BITS).key != SharedWeights(PRUNED, BITS, share=0.5).key
 
 
+def test_a_codebook_may_have_fewer_entries_than_its_codes_tell_apart(lab: Lab) -> None:
+    for entries in (3, 4, 5):
+        found = lab.get(SharedWeights(PRUNED, {"fc1.weight": 3}, entries={"fc1.weight": entries}))
+        assert np.unique(found.weights["fc1.weight"][found.masks["fc1.weight"]]).size == entries
+    with pytest.raises(UserError, match="entries = 8: codes of 3 bits tell 1 to 7 entries apart here"):
+        lab.get(SharedWeights(PRUNED, {"fc1.weight": 3}, entries={"fc1.weight": 8}))
+
+
 def test_too_many_weights_of_their_own_are_refused_in_one_line() -> None:
     weights = {"fc1.weight": np.linspace(-1, 1, 90_000, dtype=np.float32).reshape(300, 300)}
     dense = Artifact({f"weights/{name}": array for name, array in weights.items()})
