@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
+from nncompress.errors import UserError
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.stages import Fit, fit_of, pack
 from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared, to_gaps, with_best_gaps
+from nncompress.types import Split
 
 
 @dataclass(frozen=True, eq=False)
 class SharedWeights(Stage):
     """The weights that `fit` ended with, those of each named layer replaced by the nearest entries of a codebook of its own (sec. 3).
 
-    `weight_bits`: parameter name -> width of its codes. `initial`, `seed`: how the centroids start. Yields `weights/*`, `mask/*` and, of the
-    named layers, `codes/*` in the layer's shape (0 for pruned weights): what a `Fit` with this stage as start, mask and codebook fine-tunes.
+    `weight_bits`: parameter name -> width of its codes. `initial`, `seed`: how the centroids start. `share`: of the surviving weights of each
+    layer so many share values, the largest ones; the others keep their own, each under a code of its own, so that they can still make good
+    for what sharing does (incremental quantisation, Zhou et al. 2017). `entries`: parameter name -> entries of its codebook, where they are
+    fewer than its codes tell apart. Yields `weights/*`, `mask/*` and, of the named layers, `codes/*` in the
+    layer's shape (0 for pruned weights): what a `Fit` with this stage as start, mask and codebook fine-tunes.
     """
 
     stored: ClassVar[bool] = False
@@ -26,17 +31,34 @@ class SharedWeights(Stage):
     weight_bits: Mapping[str, int]
     initial: str = "linear"
     seed: int = 0
+    share: float = 1.0
+    entries: Mapping[str, int] | None = None
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         trained = given[self.fit]
         weights, codes = dict(trained.weights), {}
         for name, bits in self.weight_bits.items():
-            tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed)
+            entries = (self.entries or {}).get(name)
+            tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed, entries=entries)
             assert tensor.codes is not None
-            flat = np.zeros(weights[name].size, np.uint16)
-            flat[slice(None) if tensor.positions is None else tensor.positions] = tensor.codes
-            weights[name], codes[name] = tensor.weights, flat.reshape(weights[name].shape)
+            flat, kept = np.zeros(weights[name].size, np.uint16), slice(None) if tensor.positions is None else tensor.positions
+            flat[kept] = tensor.codes
+            own = smallest_magnitudes(weights[name], np.arange(flat.size)[kept], 1 - self.share)
+            if tensor.values.size + own.size > 2**16:
+                raise UserError(
+                    f"share = {self.share}: {own.size} weights of {name} would have a code of their own; prune the layer, or share more"
+                )
+            flat[own] = tensor.values.size + np.arange(own.size)
+            values = tensor.weights.copy().ravel()
+            values[own] = weights[name].ravel()[own]
+            weights[name], codes[name] = values.reshape(tensor.shape), flat.reshape(tensor.shape)
         return Artifact(pack("weights", weights) | pack("mask", trained.masks) | pack("codes", codes))
+
+
+def smallest_magnitudes(array: np.ndarray, places: np.ndarray, share: float) -> np.ndarray:
+    """Of the places in the flat array the share that holds the smallest magnitudes, ties broken by position."""
+    order = np.argsort(np.abs(array.ravel()[places]), kind="stable")
+    return places[order[: round(share * places.size)]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +67,8 @@ class CompressedFile(Stage):
 
     `net`: a fit, pruned or not, or shared weights as they are. `codebook`: the stage whose `codes/*` say which of its weights share a value;
     None = it has no shared ones. `weight_bits`, `index_bits`: parameter name -> width of codes and of gaps; index_bits None = for each
-    parameter the width that takes the fewest bytes. What is neither shared nor pruned is stored in float32.
+    parameter the width that takes the fewest bytes. What is neither shared nor pruned is stored in float32; so are codebooks, but with `half`
+    all numbers are float16.
 
     Yields `file`, its bytes (uint8). Metrics: `file_bytes`; `rate`, the float32 bytes of all parameters over these; the bytes of each part of
     the account, `bytes_<part>`, and of each parameter, `bytes_of_<parameter>`, which both add up to the file; mean bits of an entry,
@@ -61,6 +84,10 @@ class CompressedFile(Stage):
     weight_bits: Mapping[str, int]
     index_bits: Mapping[str, int] | None
     coder: str = "huffman"
+    half: bool = False
+
+    splits: ClassVar[tuple[Split, ...]] = ("validation", "test")
+    """What the net is measured on."""
 
     def code_bits(self, name: str) -> int:
         """Width of the codes of a parameter that shares weights."""
@@ -79,6 +106,8 @@ class CompressedFile(Stage):
                 tensors[name] = coded(array, codes[name], self.code_bits(name), mask, width)
             else:
                 tensors[name] = dense(array) if mask is None else pruned(array, mask, width)
+            if self.half:
+                tensors[name] = replace(tensors[name], values=tensors[name].values.astype(np.float16))
             if self.index_bits is None:
                 tensors[name] = with_best_gaps(tensors[name], self.coder)
         content = encode(CompressedNet(fit.model, tensors), self.coder)
@@ -92,7 +121,7 @@ class CompressedFile(Stage):
             metrics |= {f"kept_{row.name}": row.kept / row.weights}
             metrics |= {f"code_bits_{row.name}": row.code_bits} if row.name in codes else {}
             metrics |= {f"index_bits_{row.name}": row.index_bits} if row.name in found.masks else {}
-        metrics |= score(fit.model, fit.dataset, fit.training, decode(content).weights, lab.runtime)
+        metrics |= score(fit.model, fit.dataset, fit.training, decode(content).weights, lab.runtime, self.splits)
         return Artifact({"file": np.frombuffer(content, np.uint8)}, metrics)
 
 

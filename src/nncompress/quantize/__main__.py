@@ -27,7 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 from nncompress.errors import UserError
 from nncompress.files import replace_file, writing
 from nncompress.quantize.codebook import INITIAL
-from nncompress.quantize.storage import CODERS, Account, CompressedNet, account, load, save
+from nncompress.quantize.storage import ENCODINGS, Account, CompressedNet, account, load, save
 from nncompress.quantize.tensors import INDEX_BITS, compress
 from nncompress.types import Model
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     command.add_argument("--index-bits", nargs="+", default=[str(INDEX_BITS)], metavar="N", help="width of gaps, likewise (%(default)s)")
     command.add_argument("--initial", choices=INITIAL, default="linear", help="where the centroids start (%(default)s)")
     command.add_argument("--seed", type=int, default=0, help="of --initial random (%(default)s)")
-    command.add_argument("--coder", choices=list(CODERS), default="huffman", help="(%(default)s)")
+    command.add_argument("--coder", choices=ENCODINGS, default="huffman", help="(%(default)s)")
     command = commands.add_parser("inspect", help="what every byte of a file is spent on")
     command.add_argument("file", type=Path, metavar="FILE")
     command = commands.add_parser("decompress", help="a file into an .npz of weights")

@@ -18,8 +18,18 @@ and a parameter's sections are, in this order,
     values                 the codebook if there are codes; else of every entry its weight, 0 for fillers
 
 Entries are the surviving weights and the fillers between them; without indices they are all weights. Tables and streams are what the coder
-(`fixed`, `huffman`, `ans`) makes of the symbols. Reading a file executes nothing of it, and its memory is bounded by its length: a net may be
-`LARGEST_RATIO` times larger than its file, or `SMALL` if that is more.
+(`fixed`, `huffman`, `ans`) makes of the symbols.
+
+That is version 1, whose parameters can be read one by one. Version 2 is for nets so small that headers count. It is what the coder `context`
+makes of all parameters together:
+
+    magic, version, bytes of the model, bytes of the stream                            `_WHOLE`
+    the model as JSON
+    the stream, see `context`; then codebooks, and values that are not shared, one after another
+    the first `_DIGEST` bytes of the SHA-256 of everything before
+
+Reading a file executes nothing of it, and its memory is bounded by its length: a net may be `LARGEST_RATIO` times larger than its file, or
+`SMALL` if that is more.
 """
 
 from __future__ import annotations
@@ -40,7 +50,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nncompress.errors import UserError
 from nncompress.files import replace_file, writing
-from nncompress.quantize import ans, fixed, huffman
+from nncompress.quantize import ans, context, fixed, huffman
 from nncompress.quantize.sparse_index import to_gaps, to_positions
 from nncompress.quantize.tensors import CompressedTensor
 from nncompress.types import Model
@@ -48,7 +58,10 @@ from nncompress.types import Model
 CODERS: dict[str, ModuleType] = {"fixed": fixed, "huffman": huffman, "ans": ans}
 """Each has `encode(symbols, bits) -> table, stream`, `decode(table, stream, bits, count)` and `cost(table, bits, symbol)`. A file names them by
 their place here."""
-VERSION = 1
+ENCODINGS = (*CODERS, "context")
+"""All that a file can be written with."""
+VERSION, WHOLE = 1, 2
+"""Versions of the format: parameter by parameter, and the whole net in one stream."""
 LARGEST_RATIO, SMALL = 1000, 20 * 2**20
 """A dense net of more than SMALL bytes must not be more than LARGEST_RATIO times as large as its file: six times what the papers reach."""
 
@@ -56,6 +69,10 @@ _MAGIC = b"\x89nnc\r\n\x1a\n"  # as PNG's: shows files that were changed in tran
 _FILE = struct.Struct("<8sHHIQ")
 _TENSOR = struct.Struct("<BBBBBBII")
 _SECTION = struct.Struct("<II")
+_WHOLE = struct.Struct("<8sHHI")
+_DIGEST = 8
+_LARGEST_WHOLE = 2**23
+"""Bytes of a file of version 2: more than `context.LARGEST` numbers can take."""
 _DTYPES = ("<f4", "<f2")
 _LONGEST_MODEL = 4096
 """Bytes of JSON. It bounds the layers that reading a file makes torch build."""
@@ -98,7 +115,7 @@ class Account:
 
 
 def save(path: Path | str, net: CompressedNet, coder: str = "huffman") -> None:
-    """Write the file, whole or not at all. `coder`: 'huffman', 'ans' or 'fixed'.
+    """Write the file, whole or not at all. `coder`: one of `ENCODINGS`.
 
     Raises: UserError for parameters that are not those of the model, an unknown coder, or a place that cannot be written.
     """
@@ -126,16 +143,25 @@ def account(path: Path | str) -> list[Account]:
 
 def encode(net: CompressedNet, coder: str = "huffman") -> bytes:
     """The content of the file that `save` writes."""
-    if coder not in CODERS:
-        raise UserError(f"coder = {coder!r} is no coder; there are {', '.join(CODERS)}")
+    if coder not in ENCODINGS:
+        raise UserError(f"coder = {coder!r} is no coder; there are {', '.join(ENCODINGS)}")
     model = _MODEL.dump_json(net.model, exclude_defaults=True)
     if len(model) > _LONGEST_MODEL:
         raise UserError(f"the model takes {len(model)} bytes of JSON; a file holds {_LONGEST_MODEL}: build it of fewer layers")
+    if coder == "context":
+        return _encode_whole(net, model)
     tensors = [part for name, tensor in net.tensors.items() for part in _encode_tensor(name, tensor, coder)]
     size = _FILE.size + len(model) + sum(map(len, tensors)) + hashlib.sha256().digest_size
     _check_parameters(net.model, [(name, tensor.shape) for name, tensor in net.tensors.items()], size)
     content = b"".join([_FILE.pack(_MAGIC, VERSION, len(net.tensors), len(model), size), model, *tensors])
     return content + hashlib.sha256(content).digest()
+
+
+def _encode_whole(net: CompressedNet, model: bytes) -> bytes:
+    stream, numbers = context.encode(net.tensors)
+    content = b"".join([_WHOLE.pack(_MAGIC, WHOLE, len(model), len(stream)), model, stream, numbers])
+    _check_parameters(net.model, [(name, tensor.shape) for name, tensor in net.tensors.items()], len(content) + _DIGEST)
+    return content + hashlib.sha256(content).digest()[:_DIGEST]
 
 
 def _encode_tensor(name: str, tensor: CompressedTensor, coder: str) -> list[bytes]:
@@ -163,8 +189,9 @@ def _encode_tensor(name: str, tensor: CompressedTensor, coder: str) -> list[byte
 
 
 def with_best_gaps(tensor: CompressedTensor, coder: str = "huffman") -> CompressedTensor:
-    """A pruned parameter with the width of gaps that takes the fewest bytes, the narrowest of equals; one that is not pruned as it is."""
-    if tensor.positions is None:
+    """A pruned parameter with the width of gaps that takes the fewest bytes, the narrowest of equals; one that is not pruned, or a coder that
+    stores no gaps, as it is."""
+    if tensor.positions is None or coder not in CODERS:
         return tensor
     return min((replace(tensor, index_bits=bits) for bits in range(1, 17)), key=lambda t: sum(map(len, _encode_tensor("", t, coder))))
 
@@ -190,6 +217,8 @@ class _Stored:
 
 def decode(content: bytes, source: str = "the file") -> CompressedNet:
     """The net that `encode` was given. `source`: what errors call it. Raises: UserError as `load` does."""
+    if _version(content, source) == WHOLE:
+        return _decode_whole(content, source)
     model, stored = _parse(content, source)
     try:
         _check_parameters(model, [(tensor.name, tensor.shape) for tensor in stored], len(content))
@@ -202,6 +231,14 @@ def decode(content: bytes, source: str = "the file") -> CompressedNet:
         except ValueError as error:
             raise _damaged(source, f"{tensor.name}: {error}") from error
     return CompressedNet(model, found)
+
+
+def _decode_whole(content: bytes, source: str) -> CompressedNet:
+    model, stream, numbers, shapes = _parse_whole(content, source)
+    try:
+        return CompressedNet(model, context.decode(stream, numbers, shapes))
+    except ValueError as error:
+        raise _damaged(source, str(error)) from error
 
 
 def _decode_tensor(stored: _Stored) -> CompressedTensor:
@@ -251,6 +288,26 @@ def _shown(parameter: tuple[str, tuple[int, ...]] | None) -> str:
     return "nothing" if parameter is None else f"{parameter[0]} {list(parameter[1])}"
 
 
+def _parse_whole(content: bytes, source: str) -> tuple[Model, bytes, bytes, dict[str, tuple[int, ...]]]:
+    """The model of a file of version 2, its stream, its numbers and the shapes of its parameters, the checksum verified, nothing decoded."""
+    from nncompress.models import parameter_shapes
+
+    if len(content) < _WHOLE.size + _DIGEST:
+        raise _damaged(source, "it is cut off")
+    if hashlib.sha256(memoryview(content)[:-_DIGEST]).digest()[:_DIGEST] != content[-_DIGEST:]:
+        raise _damaged(source, "its checksum does not match")
+    _, _, model_size, stream_size = _WHOLE.unpack_from(content)
+    reader = _Reader(content[:-_DIGEST], source, _WHOLE.size)
+    model, stream = _model(reader.take(model_size), source), reader.take(stream_size)
+    try:
+        shapes = parameter_shapes(model)
+        _check_parameters(model, list(shapes.items()), len(content))
+        context.check_size(list(shapes.values()))
+    except (UserError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{source}: {error if isinstance(error, UserError) else f'no net can be built of {model}'}") from error
+    return model, stream, content[reader.at : -_DIGEST], shapes
+
+
 def _parse(content: bytes, source: str) -> tuple[Model, list[_Stored]]:
     """The file's model and parameters, all checksums verified, nothing decoded."""
     tensors, model_size = _parse_head(content[: _FILE.size], len(content), source)
@@ -260,26 +317,40 @@ def _parse(content: bytes, source: str) -> tuple[Model, list[_Stored]]:
     at = reader.at
     if reader.take(hashlib.sha256().digest_size) != hashlib.sha256(memoryview(content)[:at]).digest() or reader.at != len(content):
         raise _damaged(source, "its checksum does not match")
+    return _model(text, source), stored
+
+
+def _model(text: bytes, source: str) -> Model:
+    """The model that a file names, in the one way that it is written."""
     try:
-        if model_size > _LONGEST_MODEL:
+        if len(text) > _LONGEST_MODEL:
             raise ValueError
         model = _MODEL.validate_json(text)
         if _MODEL.dump_json(model, exclude_defaults=True) != text:
             raise ValueError
     except (ValidationError, ValueError) as error:
         raise _damaged(source, "it names no model") from error
-    return model, stored
+    return model
+
+
+def _version(head: bytes, source: str) -> int:
+    """Of the format, `VERSION` or `WHOLE`, as a file's first bytes say."""
+    if not head.startswith(_MAGIC):
+        raise UserError(f"{source} is no compressed net: such files are written by `python -m nncompress.quantize compress`")
+    begin = len(_MAGIC)
+    if len(head) < begin + 2:
+        raise _damaged(source, "it is cut off")
+    version = int.from_bytes(head[begin : begin + 2], "little")
+    if version not in (VERSION, WHOLE):
+        raise UserError(f"{source} is of format version {version}; this program reads versions 1 and 2: use the program that wrote it")
+    return version
 
 
 def _parse_head(head: bytes, size: int, source: str) -> tuple[int, int]:
     """How many tensors a file of `size` bytes holds, and the bytes of its model."""
-    if not head.startswith(_MAGIC):
-        raise UserError(f"{source} is no compressed net: such files are written by `python -m nncompress.quantize compress`")
     if len(head) < _FILE.size:
         raise _damaged(source, "it is cut off")
-    _, version, tensors, model_size, said = _FILE.unpack(head)
-    if version != VERSION:
-        raise UserError(f"{source} is of format version {version}; this program reads version {VERSION}: use the program that wrote it")
+    _, _, tensors, model_size, said = _FILE.unpack(head)
     if said != size:
         raise _damaged(source, f"it has {size} bytes, not {said}")
     return tensors, model_size
@@ -324,8 +395,11 @@ def _content(path: Path | str) -> bytes:
         if not Path(path).is_file():
             raise UserError(f"there is no file {path}")
         with open(path, "rb") as file:
-            head = file.read(_FILE.size)
-            _parse_head(head, os.fstat(file.fileno()).st_size, str(path))
+            head, size = file.read(_FILE.size), os.fstat(file.fileno()).st_size
+            if _version(head, str(path)) == VERSION:
+                _parse_head(head, size, str(path))
+            elif size > _LARGEST_WHOLE:
+                raise _damaged(str(path), f"it has {size} bytes, not at most {_LARGEST_WHOLE}")
             return head + file.read()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
@@ -340,10 +414,38 @@ def _damaged(source: str, problem: str) -> UserError:
 
 def accounts(content: bytes, source: str = "the file") -> list[Account]:
     """The rows of `account`, for the content of a file."""
-    _, stored = _parse(content, source)
-    rows = list(_accounts(stored, source))
+    whole = _version(content, source) == WHOLE
+    rows = list(_accounts_whole(content, source) if whole else _accounts(_parse(content, source)[1], source))
     around = {**dict.fromkeys(rows[0].parts if rows else ["header"], 0), "header": len(content) - sum(row.bytes for row in rows)}
     return [*rows, Account("(file)", 0, 0, 0, 0.0, 0.0, around)]
+
+
+def _accounts_whole(content: bytes, source: str) -> Iterator[Account]:
+    """Of a stream that all parameters share: what it spends on each, to the nearest byte, by rounding the sums from its beginning on."""
+    _, stream, numbers, shapes = _parse_whole(content, source)
+    try:
+        tensors, spent = context.measure(stream, numbers, shapes)
+    except ValueError as error:
+        raise _damaged(source, str(error)) from error
+    until, begin = 0.0, 0
+    for name, tensor in tensors.items():
+        taken = {}
+        for part, bits in spent[name].items():
+            until += bits / 8
+            taken[part], begin = round(until) - begin, round(until)
+        size = tensor.values.nbytes
+        parts = {
+            "codes": taken["codes"],
+            "indices": taken["indices"],
+            "fillers": 0,
+            "codebook": size if tensor.codes is not None else 0,
+            "tables": 0,
+            "floats": size if tensor.codes is None else 0,
+            "header": taken["header"],
+        }
+        kept = max(1, tensor.kept)
+        code_bits = (spent[name]["codes"] if tensor.codes is not None else 8 * size) / kept
+        yield Account(name, math.prod(tensor.shape), tensor.kept, 0, spent[name]["indices"] / kept, code_bits, parts)
 
 
 def _accounts(stored: list[_Stored], source: str) -> Iterator[Account]:

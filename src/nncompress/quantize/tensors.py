@@ -94,6 +94,7 @@ def shared(
     index_bits: int = INDEX_BITS,
     initial: str = "linear",
     seed: int = 0,
+    entries: int | None = None,
 ) -> CompressedTensor:
     """A layer whose surviving weights share those of a codebook of its own, found by `k_means`.
 
@@ -103,12 +104,17 @@ def shared(
         mask: True = kept, which a weight that is zero may be; None = the layer is not pruned.
         index_bits: width of a gap, of a pruned layer.
         initial, seed: how the centroids start.
+        entries: of the codebook, if it is to have fewer than its codes can tell apart.
 
-    Raises: UserError for bits outside 1 to 16, fewer surviving weights than codebook entries, weights that are not finite.
+    Raises: UserError for bits outside 1 to 16, more entries than they tell apart, fewer surviving weights than codebook entries, weights
+        that are not finite.
     """
     _check_bits("weight_bits", weight_bits)
     _check_bits("index_bits", index_bits)
-    flat, entries = array.ravel(), codebook_size(weight_bits, mask is not None)
+    flat, most = array.ravel(), codebook_size(weight_bits, mask is not None)
+    entries = most if entries is None else entries
+    if not 1 <= entries <= most:
+        raise UserError(f"entries = {entries}: codes of {weight_bits} bits tell 1 to {most} entries apart here")
     if mask is None:
         return CompressedTensor(array.shape, *k_means(flat, entries, initial, seed), None, weight_bits)
     positions = np.flatnonzero(mask)

@@ -295,14 +295,16 @@ def logits(
         return made.logits(getattr(images, f"{split}_x"))[0].cpu().numpy()
 
 
-def score(model: Model, dataset: Dataset, training: Training, weights: Weights, runtime: Runtime) -> dict[str, float]:
-    """`test_loss`, `test_accuracy` of weights that no fit ended with, and those of the validation split if there is one; in float32."""
+def score(
+    model: Model, dataset: Dataset, training: Training, weights: Weights, runtime: Runtime, of: Sequence[Split] = ("validation", "test")
+) -> dict[str, float]:
+    """`<split>_loss` and `<split>_accuracy` of weights that no fit ended with, on the splits `of` that there are; in float32."""
     with computing(runtime):
         task = Task(model, dataset, replace(training, precision="32-true"), 0, 1)
         made = learner(task, [Replicate("score", 0, weights)], runtime)
         made.to(runtime.device)
         metrics: dict[str, float] = {}
-        for split in ("validation", "test"):
+        for split in of:
             if len(labels := getattr(made.splits, f"{split}_y")):
                 [loss], [accuracy] = made.evaluate(getattr(made.splits, f"{split}_x"), labels)
                 metrics |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}

@@ -293,7 +293,7 @@ def test_files_of_others_and_of_other_versions_are_refused(read: Callable) -> No
     for other in (b"", b"\x89nn", b"PK\3\4 something", b"\x80\x04}q"):
         with pytest.raises(UserError, match="the file is no compressed net"):
             read(other)
-    with pytest.raises(UserError, match="format version 7; this program reads version 1"):
+    with pytest.raises(UserError, match="format version 7; this program reads versions 1 and 2"):
         read(good[:8] + b"\7\0" + good[10:])
 
 

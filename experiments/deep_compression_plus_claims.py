@@ -1,0 +1,116 @@
+"""What the recipe of the smallest file claims, tabulates and draws. Imports neither pandas nor torch.
+
+Sizes are those of files; a rate is the float32 bytes of all parameters over them. Errors are of the net that was read back from the file; those
+of candidates are of the validation split.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.compressed_files import Statistic, of
+from nncompress.report.declare import Claim, Lines, Panel, Published, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+ORDER = ("reference", "smallest", "record")
+PARTS = ("codes", "indices", "codebook", "floats", "header")
+
+
+def test_error(records: DataFrame) -> Series:
+    """Of each seed's smallest file."""
+    return of("smallest", "test_accuracy")(records).rsub(1)
+
+
+def saved_over(coder: str) -> Statistic:
+    """Share of the bytes that prediction from context saves, mean over a seed's files."""
+
+    def statistic(records: DataFrame) -> Series:
+        points = ["seed", "round", "entries"]
+        if not {*points, "coder", "file_bytes"} <= {*records.columns}:
+            return records.groupby("seed")["seed"].mean().iloc[:0]
+        ours = records[records["arm"] == "candidate"].set_index(points)["file_bytes"]
+        theirs = records[(records["arm"] == "coders") & (records["coder"] == coder)].set_index(points)["file_bytes"]
+        return (1 - ours / theirs).dropna().groupby("seed").mean()
+
+    return statistic
+
+
+def headline(name: str, models: tuple[str, ...], rate: float, printed: float, error: float) -> tuple[Claim, ...]:
+    """The claims on one net. `printed`: the larger rate of the two papers. `error`: printed of the dense net."""
+    return (
+        Claim(
+            f"{models[0]}_rate", f"The file of {name} is at least {rate:g} times smaller than its float32 parameters.",
+            printed, of("smallest", "rate"), low=rate, unit="×", models=models, geometric=True, kind="ours",
+        ),
+        Claim(
+            f"{models[0]}_error", f"The {name} read back from it errs on at most {100 * error:.2f} % of the test images.",
+            error, test_error, high=error, unit="%", models=models, kind="ours",
+        ),
+    )  # fmt: skip
+
+
+CLAIMS = (
+    *headline("LeNet-300-100", ("lenet_300_100",), 120, 64, 0.0164),
+    *headline("LeNet-5", ("lenet_5_relu",), 200, 162, 0.0080),
+    Claim(
+        "context_beats_huffman", "Prediction from context makes files at least 15 % smaller than gaps and Huffman coding do.",
+        None, saved_over("huffman"), low=0.15, unit="%", kind="ours",
+    ),
+    Claim(
+        "context_beats_ans", "And at least 10 % smaller than gaps coded by asymmetric numeral systems.",
+        None, saved_over("ans"), low=0.10, unit="%", kind="ours",
+    ),
+)  # fmt: skip
+
+
+def with_error(records: DataFrame) -> DataFrame:
+    """The records with `test_error` and `validation_error`, as far as they were measured."""
+    splits = [split for split in ("test", "validation") if f"{split}_accuracy" in records]
+    return records.assign(**{f"{split}_error": 1 - records[f"{split}_accuracy"] for split in splits})
+
+
+def by_part(records: DataFrame) -> DataFrame:
+    """Of each file, one row per part of the account: `bytes`."""
+    from pandas import concat
+
+    found = [records.assign(part=part, bytes=records[f"bytes_{part}"]) for part in PARTS if f"bytes_{part}" in records]
+    found += [records.assign(part="file", bytes=records["file_bytes"])] if "file_bytes" in records else []
+    return concat(found, ignore_index=True) if found else records.assign(part="", bytes=0.0)
+
+
+def by_coder(records: DataFrame) -> DataFrame:
+    """The files of candidates under every coder."""
+    found = records[records["arm"].isin(["candidate", "coders"])]
+    return found.assign(coder=found["coder"].fillna("context") if "coder" in found else "context")
+
+
+CHOSEN = {"arm": ORDER}
+TABLES = (
+    Table(
+        "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=ORDER, where=CHOSEN,
+        derive=with_error,
+    ),
+    Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=ORDER, where=CHOSEN),
+    Table("parts", "What the bytes of the files are spent on", "bytes", unit="", columns="part", order=ORDER, where=CHOSEN, derive=by_part),
+    Table(
+        "candidates", "Validation error of the files, %, by entries of a codebook and round of pruning", "validation_error", index="entries",
+        columns="round", where={"arm": ("candidate",)}, derive=with_error,
+    ),
+    Table(
+        "sizes", "Bytes of the files, by entries of a codebook and round of pruning", "file_bytes", unit="", index="entries", columns="round",
+        where={"arm": ("candidate",)},
+    ),
+    Table(
+        "coders", "Bytes of the files, by coder and round of pruning", "file_bytes", unit="", index="coder", columns="round", derive=by_coder,
+    ),
+    Published("paper", "The papers' numbers beside ours", {"test_error": "%", "rate": "×"}, derive=with_error),
+)  # fmt: skip
+FIGURES = (
+    Lines(
+        "candidates", "Validation error and size of the files by round of pruning",
+        (Panel("validation_error", "validation error, %", "%"), Panel("file_bytes", "bytes")),
+        x="round", x_label="round of pruning", series="entries", where={"arm": ("candidate",)}, derive=with_error,
+    ),
+)  # fmt: skip
