@@ -29,7 +29,7 @@ from nncompress.lab.stages import (
     Specialty,
     Utterances,
 )
-from nncompress.types import Augmentation, Dataset, Distillation, Gamma, Model, SoftSharing, Training
+from nncompress.types import Augmentation, Beta, Dataset, Distillation, Gamma, Model, SoftSharing, Training
 
 MODEL = Model("lenet_300_100")
 START = InitialWeights(MODEL, seed=0)
@@ -129,7 +129,7 @@ CHANGES: dict[str, Any] = {
 }
 SHARING_CHANGES: dict[str, Any] = {
     "tau": 0.05, "zero_share": 0.999, "components": 15, "zero_precision": Gamma(5000.0, 2.0), "precisions": Gamma(250.0, 0.1), "reach": 0.6,
-    "initial_std": 0.25, "mean_rate": 1e-4, "precision_rate": 3e-3, "share_rate": 3e-3,
+    "initial_std": 0.25, "mean_rate": 1e-4, "precision_rate": 3e-3, "share_rate": 3e-3, "zero_share_prior": Beta(500.0, 2.0),
 }  # fmt: skip
 DISTILLATION_CHANGES: dict[str, Any] = {"match": "logits", "temperature": 2.0, "hard_weight": 0.5}
 TRAINING_CHANGES: dict[str, Any] = {
