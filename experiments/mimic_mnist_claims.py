@@ -32,6 +32,6 @@ FIGURES = (
             Panel("gradient_distance", "distance, over the norm of the limit"),
             Panel("gradient_cosine", "cosine of the angle between them"),
         ),
-        x="temperature", x_label="temperature", source="curves",
+        x="temperature", x_label="temperature", source="curves", logarithmic=True,
     ),
 )  # fmt: skip

@@ -379,7 +379,8 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         half = over["std"] / np.sqrt(over["count"]) if lines.band == "standard_error" else over["std"]
         low, high = (over["min"], over["max"]) if lines.band == "range" else (over["mean"] - half, over["mean"] + half)
         axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)
-        drawn.append(over[["mean", "count"]].assign(high=high.fillna(over["mean"]), colour=[style["color"]] * len(over)))
+        edges = {"low": low.fillna(over["mean"]), "high": high.fillna(over["mean"])}
+        drawn.append(over[["mean", "count"]].assign(**edges, colour=[style["color"]] * len(over)))
     if x == "level":
         _density_axis(axes, rows["level"])
     else:
@@ -415,7 +416,7 @@ def _factor(panel: Panel | HeatMap | Dots) -> int:
 
 def _limit(axes: Axes, panel: Panel, points: pd.DataFrame, fixed: list[float]) -> None:
     """The y range: from zero for steps and differences; where the panel zooms, down to the lowest point that is no outlier, if that at
-    least halves the range, and up to the upper edge of the bands.
+    least halves the range, else to the lower edge of the bands, and up to their upper edge.
 
     An outlier lies more than one and a half interquartile ranges below the lower quartile. `fixed`: heights that are always in the range.
     """
@@ -430,8 +431,9 @@ def _limit(axes: Axes, panel: Panel, points: pd.DataFrame, fixed: list[float]) -
         lowest, floor, top = min(heights + fixed), min([height for height in heights if height >= fence] + fixed), max(heights + fixed)
         floor = floor if top - lowest > 2 * (top - floor) else lowest
         height = max(top - floor, 0.01 * abs(top), 1e-6)  # of points that agree, the ticks should not show how a float is rounded
+        bottom = points["low"].min() if floor == lowest else floor  # a band is cut off only beside points that are
         edge = points["high"][points["mean"] >= floor].max()
-        axes.set_ylim(floor - 0.15 * height, max(top + 0.12 * height, edge + 0.03 * height))
+        axes.set_ylim(min(floor - 0.15 * height, bottom - 0.03 * height), max(top + 0.12 * height, edge + 0.03 * height))
 
 
 def _mark_below(axes: Axes, points: pd.DataFrame) -> None:
