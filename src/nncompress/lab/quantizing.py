@@ -1,4 +1,4 @@
-"""The stages of Han, Mao & Dally 2016, "Deep Compression": shared weights, and the file that a net becomes."""
+"""The stages of Han, Mao & Dally 2016, "Deep Compression": shared weights, and the file that a net becomes; also 8-bit integers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.stages import Fit, fit_of, pack
-from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared, to_gaps, with_best_gaps
+from nncompress.quantize import (
+    INDEX_BITS,
+    CompressedNet,
+    accounts,
+    coded,
+    decode,
+    dense,
+    encode,
+    pruned,
+    shared,
+    to_gaps,
+    to_integers,
+    with_best_gaps,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +50,22 @@ class SharedWeights(Stage):
             flat[slice(None) if tensor.positions is None else tensor.positions] = tensor.codes
             weights[name], codes[name] = tensor.weights, flat.reshape(weights[name].shape)
         return Artifact(pack("weights", weights) | pack("mask", trained.masks) | pack("codes", codes))
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerWeights(Stage):
+    """The weights that a dense `fit` ended with, those of each layer rounded to 8-bit integers times a scale of its own; biases as they are.
+
+    Yields `weights/*` and, of the layers, `codes/*`, as `SharedWeights` does: a codebook of 256 evenly spaced entries that is not trained.
+    """
+
+    stored: ClassVar[bool] = False
+    fit: Fit
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        rounded = {name: to_integers(array) for name, array in given[self.fit].weights.items() if name.endswith(".weight")}
+        weights = given[self.fit].weights | {name: values for name, (values, _) in rounded.items()}
+        return Artifact(pack("weights", weights) | pack("codes", {name: codes for name, (_, codes) in rounded.items()}))
 
 
 @dataclass(frozen=True, eq=False)
