@@ -99,6 +99,7 @@ def data_note(splits: Splits) -> str:
 def float_images(data_dir: Path) -> tuple[Tensor, Tensor]:
     """Training images (N, 784) in [0, 1], float32, and their labels."""
     splits = prepare(data_dir)
+    assert isinstance(splits.train_x, Tensor)
     return splits.train_x.flatten(1).float() / 255, splits.train_y
 
 
@@ -273,6 +274,7 @@ def plain_lightning(mask: MaskArrays, steps: int, data_dir: Path, cuda_check: bo
     `cuda_check`: as it comes. Importing Lightning turns on a check for CUDA that Adam makes at every step, which is no
     fault of the loop."""
     splits, config = prepare(data_dir), paper().training
+    assert isinstance(splits.train_x, Tensor)
     module = PlainModule(masked_net(initial_weights(paper().model, 0), mask), config.learning_rate)
     loader = DataLoader(PilImages(splits.train_x, splits.train_y), batch_size=config.batch_size, shuffle=True, num_workers=0)
     stamps = Stamps()

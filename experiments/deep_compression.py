@@ -116,7 +116,7 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
 def quantized(cfg: Config, fit: Fit, weight_bits: dict[str, int], initial: str = "linear") -> tuple[SharedWeights, Fit]:
     """Weights that share codebooks (sec. 3), and the fit that trains these on."""
     shared = SharedWeights(fit, weight_bits, initial, fit.seed)
-    return shared, replace(fit, start=shared, mask=shared if fit.mask else None, codebook=shared, training=cfg.tuning)
+    return shared, replace(fit, start=shared, mask=shared if fit.mask else None, codebook=shared, training=cfg.tuning, stop_step=None)
 
 
 def file(cfg: Config, net: Fit | SharedWeights, shared: SharedWeights, coder: str = "huffman") -> CompressedFile:

@@ -67,9 +67,10 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Model:
-    """A registered model. `widths`: units of every layer from input to output, for `mlp` only. `input_shape` (C, H, W) and `classes`: those of
-    the paper unless given, for convolutional models. Dropout: share of units dropped, of the input and of each hidden fully connected layer.
-    `initial_std`: std of all initial weights, None = Glorot's."""
+    """A registered model. `widths`: units of every layer from input to output, for `mlp` only; or, for `alexnet` and `vgg_16`, of every hidden
+    layer, where other than the paper's are wanted. `input_shape` (C, H, W) and `classes`: those of the paper unless given, for convolutional
+    models. Dropout: share of units dropped, of the input and of each hidden fully connected layer. `initial_std`: std of all initial weights,
+    None = Glorot's."""
 
     __pydantic_config__ = STRICT
     name: str

@@ -65,6 +65,22 @@ MISTAKES |= {
         [EXPERIMENT, "+prune_fraction.fc9=0.2"],
         "the model has no such layer; it has fc1, fc2, fc3",
     ),
+    "ImageNet that is not there": (
+        ["experiment=deep_compression_alexnet", "pretrained=null", "lab.data_dir=conf"],
+        "imagenet: there is no folder conf/imagenet/train; its images belong into conf/imagenet/train/CLASS/ and conf/imagenet/val/CLASS/",
+    ),
+    "weights that torchvision does not have": (
+        ["experiment=deep_compression_alexnet", "model.name=conv_2"],
+        "model conv_2: torchvision has no weights of it; there are weights of alexnet, vgg_16",
+    ),
+    "a net for other classes than a folder has": (
+        ["experiment=smoke/deep_compression_alexnet", "model.classes=2"],
+        "model alexnet has 2 outputs, but stripes has 3 classes: set model.classes=3",
+    ),
+    "a method that another experiment lacks": (
+        ["experiment=smoke/pareto", "methods=[{experiment: smoke/lottery_ticket, arms: [winnin_ticket]}]"],
+        "methods: smoke/lottery_ticket has no arm 'winnin_ticket' with a net in it",
+    ),
     "repeated seeds": ([EXPERIMENT, "seeds=[0,0]"], "seeds = [0, 0]: 0 is there twice; give each once"),
     "a batch that processes cannot share": (
         [EXPERIMENT, "training.batch_size=25", "trainer.devices=2", "plan=true"],

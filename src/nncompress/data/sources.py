@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from nncompress.data.folders import made_up
 from nncompress.data.order import permutation
 from nncompress.errors import UserError, one_line, suggestion
 from nncompress.npz import read_arrays
@@ -47,7 +48,7 @@ class Known:
     `shape`: (C, H, W). `train`, `test`: examples. `embedded`: reads it from a package. `torchvision`, `uci`: reads torchvision's or UCI's
     files in a folder, after downloading them if the flag says so; `raw`: what those files are called. `sha256`: see `fingerprint`.
     `recordings`: reads the recordings of a speech data set, its files being in a folder, and says where it found them; `test_speakers`: whose
-    recordings are the test split, so that no voice is in both.
+    recordings are the test split, so that no voice is in both. `folder`: finds the folder of a data set of image files, which `folders` reads.
     """
 
     shape: tuple[int, int, int]
@@ -61,6 +62,7 @@ class Known:
     sha256: str | None = None
     recordings: Callable[[Path], tuple[Recordings, str]] | None = None
     test_speakers: tuple[str, ...] = ()
+    folder: Callable[[Path], Path] | None = None
 
 
 def _digits() -> Arrays:
@@ -177,6 +179,9 @@ DATASETS: dict[str, Known] = {
         raw="letter-recognition.data or letter.csv.gz",
         sha256="7b5dacd06602b351b12e0c3d7161d6b411a1f690487524274e448b722437d2ed",
     ),
+    # Its test images have no labels: the test split are its 50,000 validation images.
+    "imagenet": Known((3, 224, 224), 1_281_167, 50_000, 1000, folder=lambda data_dir: data_dir / "imagenet"),
+    "stripes": Known((3, 70, 70), 30, 15, 3, folder=lambda _: Path(made_up().name)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nncompress.data.folders import MEAN, STD, ImageFiles, read_splits
 from nncompress.data.order import permutation
 from nncompress.data.problems import PROBLEMS, ProblemSplits, problem_splits
-from nncompress.data.sources import Arrays, read
+from nncompress.data.sources import DATASETS, Arrays, Known, read
 from nncompress.errors import UserError
 from nncompress.types import Dataset
 
@@ -21,17 +23,19 @@ from nncompress.types import Dataset
 class Splits:
     """Images uint8 (N, C, H, W), labels int64 (N,). `mean`, `std`: float32 (C,), of the channels of `train_x` scaled to [0, 1].
 
+    Of a folder, instead of tensors: `ImageFiles`, which are read where they are sliced, and the mean and std of ImageNet.
+
     Of a problem on a table, instead of images: inputs float32 (N, 1, 1, F) as nets see them, whose `mean` is 0 and `std` 1.
 
     `source`: where the data came from, for people. `fingerprint`: SHA-256 of the whole data set. `validation_recording`, `test_recording`:
     int64 (N,), the recording that each frame of speech belongs to; None for other images.
     """
 
-    train_x: Tensor
+    train_x: Tensor | ImageFiles
     train_y: Tensor
-    validation_x: Tensor
+    validation_x: Tensor | ImageFiles
     validation_y: Tensor
-    test_x: Tensor
+    test_x: Tensor | ImageFiles
     test_y: Tensor
     classes: int
     mean: Tensor
@@ -54,18 +58,14 @@ def load(dataset: Dataset, data_dir: Path) -> Splits:
     """
     if dataset.name in PROBLEMS:
         return _of_problem(problem_splits(dataset, Path(data_dir)))
+    if dataset.name in DATASETS and DATASETS[dataset.name].folder is not None:
+        return _of_folder(dataset, DATASETS[dataset.name], Path(data_dir))
     arrays, classes, source, digest = read(dataset.name, Path(data_dir))
-    if unknown := [label for label in dataset.train_classes if label >= classes]:
-        raise UserError(f"dataset.train_classes: {dataset.name} has no class {unknown[0]}, only 0 to {classes - 1}")
-    train, validation = (_examples if arrays.train_recording is None else _recordings)(dataset, arrays)
-    held_out, kept = len(validation), dataset.train_examples
-    if dataset.train_classes:
-        train = train[np.isin(arrays.train_y[train], dataset.train_classes)]
-    if kept is not None and kept > len(train):
-        raise UserError(
-            f"dataset.train_examples = {kept}: {dataset.name} has {len(train)} such training examples beside {held_out} for validation"
-        )
-    train = train[:kept]
+    if arrays.train_recording is None:
+        train, validation = _examples(dataset, len(arrays.train_y))
+    else:
+        train, validation = _recordings(dataset, arrays)
+    train = _narrowed(dataset, train, arrays.train_y, classes, len(validation))
     train_x = arrays.train_x[train]
     mean, std = _channel_statistics(train_x)
     return Splits(
@@ -97,14 +97,50 @@ def _of_problem(problem: ProblemSplits) -> Splits:
     return Splits(**parts, classes=2, mean=torch.zeros(1), std=torch.ones(1), source=problem.source, fingerprint=problem.fingerprint)
 
 
+def _of_folder(dataset: Dataset, known: Known, data_dir: Path) -> Splits:
+    """A folder's images, as files."""
+    assert known.folder is not None
+    root, (_, height, width) = known.folder(data_dir), known.shape
+    whole, test = read_splits(dataset.name, root, (height, width), known.classes, (known.train, known.test))
+    train, validation = _examples(dataset, len(whole.labels))
+    train = _narrowed(dataset, train, whole.labels, known.classes, len(validation))
+    return Splits(
+        train_x=whole.images.take(train),
+        train_y=torch.from_numpy(whole.labels[train]),
+        validation_x=whole.images.take(validation),
+        validation_y=torch.from_numpy(whole.labels[validation]),
+        test_x=test.images,
+        test_y=torch.from_numpy(test.labels),
+        classes=known.classes,
+        mean=torch.tensor(MEAN),
+        std=torch.tensor(STD),
+        source=str(root),
+        fingerprint=hashlib.sha256(f"{whole.fingerprint}{test.fingerprint}".encode()).hexdigest(),
+    )
+
+
 def as_images(inputs: np.ndarray) -> Tensor:
     """Inputs (N, F) in the shape of images, float32 (N, 1, 1, F)."""
     return torch.from_numpy(np.ascontiguousarray(inputs, np.float32))[:, None, None]
 
 
-def _examples(dataset: Dataset, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the training and of the validation examples, drawn one by one."""
-    count, held_out = len(arrays.train_y), dataset.validation
+def _narrowed(dataset: Dataset, train: np.ndarray, labels: np.ndarray, classes: int, held_out: int) -> np.ndarray:
+    """Of the places `train` those that the data set is narrowed to. `held_out`: how many others are for validation."""
+    if unknown := [label for label in dataset.train_classes if label >= classes]:
+        raise UserError(f"dataset.train_classes: {dataset.name} has no class {unknown[0]}, only 0 to {classes - 1}")
+    if dataset.train_classes:
+        train = train[np.isin(labels[train], dataset.train_classes)]
+    if dataset.train_examples is not None and dataset.train_examples > len(train):
+        raise UserError(
+            f"dataset.train_examples = {dataset.train_examples}: {dataset.name} has {len(train)} such training examples beside {held_out} for "
+            "validation"
+        )
+    return train[: dataset.train_examples]
+
+
+def _examples(dataset: Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the training and of the validation examples, drawn one by one of so many."""
+    held_out = dataset.validation
     for name in ("validation_speakers", "train_recordings"):
         if getattr(dataset, name):
             raise UserError(f"dataset.{name} is for recordings of speech, which {dataset.name} does not have: leave it out")

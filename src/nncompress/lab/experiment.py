@@ -18,6 +18,7 @@ from nncompress.files import replace_file, writing
 from nncompress.lab import records
 from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.loggers import RunLogger, file_name
+from nncompress.lab.pretrained import PretrainedWeights
 from nncompress.lab.processes import agreed, rank
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
@@ -217,6 +218,8 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
             raise UserError(f"dataset.name = {stage.dataset.name}: utterance errors are of recordings of speech; use fsdd")
         if isinstance(stage, Netless):
             stage.fingerprint(lab.settings.data_dir)
+        if isinstance(stage, PretrainedWeights):
+            stage.require(lab.settings.data_dir)
         if isinstance(stage, BiasShift):
             _check_shift(stage, splits(stage.whole, lab.settings.data_dir).classes)
         if not isinstance(stage, Fit):

@@ -1,4 +1,4 @@
-"""The stages of Han, Mao & Dally 2016, "Deep Compression": shared weights, and the file that a net becomes."""
+"""The stages of Han, Mao & Dally 2016, "Deep Compression": shared weights, and the file that a net becomes; also 8-bit integers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ import numpy as np
 from nncompress.errors import UserError
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.stages import Fit, fit_of, pack
-from nncompress.quantize import INDEX_BITS, CompressedNet, accounts, coded, decode, dense, encode, pruned, shared, to_gaps, with_best_gaps
+from nncompress.quantize import (
+    INDEX_BITS,
+    CompressedNet,
+    accounts,
+    coded,
+    decode,
+    dense,
+    encode,
+    pruned,
+    shared,
+    to_gaps,
+    to_integers,
+    with_best_gaps,
+)
 from nncompress.types import Split
 
 
@@ -59,6 +72,22 @@ def smallest_magnitudes(array: np.ndarray, places: np.ndarray, share: float) -> 
     """Of the places in the flat array the share that holds the smallest magnitudes, ties broken by position."""
     order = np.argsort(np.abs(array.ravel()[places]), kind="stable")
     return places[order[: round(share * places.size)]]
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerWeights(Stage):
+    """The weights that a dense `fit` ended with, those of each layer rounded to 8-bit integers times a scale of its own; biases as they are.
+
+    Yields `weights/*` and, of the layers, `codes/*`, as `SharedWeights` does: a codebook of 256 evenly spaced entries that is not trained.
+    """
+
+    stored: ClassVar[bool] = False
+    fit: Fit
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        rounded = {name: to_integers(array) for name, array in given[self.fit].weights.items() if name.endswith(".weight")}
+        weights = given[self.fit].weights | {name: values for name, (values, _) in rounded.items()}
+        return Artifact(pack("weights", weights) | pack("codes", {name: codes for name, (_, codes) in rounded.items()}))
 
 
 @dataclass(frozen=True, eq=False)

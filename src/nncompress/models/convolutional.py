@@ -25,7 +25,7 @@ def lenet_5(model: Model, relu: bool = False) -> nn.Sequential:
     height, width = ((height - 4) // 2 - 4) // 2, ((width - 4) // 2 - 4) // 2
     if min(height, width) < 1:
         raise UserError(f"model.input_shape = {list(model.input_shape)} is too small for lenet_5: images must be 16x16 or larger")
-    net = _begin(model)
+    net = begin(model)
     for i, (before, after) in enumerate(((channels, 20), (20, 50)), start=1):
         net.add_module(f"conv{i}", Conv2d(before, after, 5))
         if relu:
@@ -64,7 +64,7 @@ def _conv(model: Model, blocks: tuple[int, ...]) -> nn.Sequential:
         raise UserError(
             f"model.input_shape = {list(model.input_shape)} is too small for {model.name}: images must be {smallest}x{smallest} or larger"
         )
-    net = _begin(model)
+    net = begin(model)
     for block, wide in enumerate(blocks):
         for i in (2 * block + 1, 2 * block + 2):
             net.add_module(f"conv{i}", Conv2d(channels, wide, 3, padding=1))
@@ -77,7 +77,8 @@ def _conv(model: Model, blocks: tuple[int, ...]) -> nn.Sequential:
     return net
 
 
-def _begin(model: Model) -> nn.Sequential:
+def begin(model: Model) -> nn.Sequential:
+    """A net of images that drops a share of its inputs, if the model says so."""
     net = nn.Sequential()
     if model.input_dropout:
         net.add_module("input_flatten", nn.Flatten())

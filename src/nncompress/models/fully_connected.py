@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -35,11 +36,11 @@ def lenet_300_100(model: Model) -> nn.Sequential:
     return mlp(Model("mlp", widths, input_dropout=model.input_dropout, hidden_dropout=model.hidden_dropout))
 
 
-def add_fully_connected(net: nn.Sequential, widths: Sequence[int], hidden_dropout: float) -> None:
-    """Append the layers fc1, fc2, ... with `widths` units, ReLU and dropout between them."""
-    for i in range(1, len(widths)):
-        net.add_module(f"fc{i}", Linear(widths[i - 1], widths[i]))
-        if i < len(widths) - 1:
+def add_fully_connected(net: nn.Sequential, widths: Sequence[int], hidden_dropout: float, first: int = 1) -> None:
+    """Append the layers fc1, fc2, ... with `widths` units, ReLU and dropout between them. `first`: the number of the first."""
+    for i, (before, after) in enumerate(pairwise(widths), start=first):
+        net.add_module(f"fc{i}", Linear(before, after))
+        if i < first + len(widths) - 2:
             net.add_module(f"fc{i}_relu", nn.ReLU())
             if hidden_dropout:
-                net.add_module(f"fc{i}_dropout", Dropout(hidden_dropout, widths[i]))
+                net.add_module(f"fc{i}_dropout", Dropout(hidden_dropout, after))

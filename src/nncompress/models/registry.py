@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nncompress.errors import UserError, suggestion
 from nncompress.models.convolutional import conv_2, conv_4, conv_6, lenet_5, lenet_5_relu
 from nncompress.models.fully_connected import lenet_300_100, mlp
+from nncompress.models.imagenet import alexnet, vgg_16
 from nncompress.types import Model
 
 MODELS: dict[str, Callable[[Model], nn.Sequential]] = {
@@ -25,19 +26,26 @@ MODELS: dict[str, Callable[[Model], nn.Sequential]] = {
     "conv_2": conv_2,
     "conv_4": conv_4,
     "conv_6": conv_6,
+    "alexnet": alexnet,
+    "vgg_16": vgg_16,
 }
 
 LAYERS = (nn.Linear, nn.Conv2d)
 """What has weights."""
-_MNIST, _CIFAR = (1, 28, 28), (3, 32, 32)
-_PAPER_SHAPES = {"lenet_300_100": _MNIST, "lenet_5": _MNIST, "lenet_5_relu": _MNIST, "conv_2": _CIFAR, "conv_4": _CIFAR, "conv_6": _CIFAR}
+_WITH_WIDTHS = ("mlp", "alexnet", "vgg_16")
+_MNIST, _CIFAR, _IMAGENET = (1, 28, 28), (3, 32, 32), (3, 224, 224)
+_PAPER_SHAPES = {
+    **dict.fromkeys(("lenet_300_100", "lenet_5", "lenet_5_relu"), _MNIST),
+    **dict.fromkeys(("conv_2", "conv_4", "conv_6"), _CIFAR),
+    **dict.fromkeys(("alexnet", "vgg_16"), _IMAGENET),
+}
 
 
 def build(model: Model) -> nn.Module:
     """The net of `model`, all its parameters zero: give it `initial_weights`. Draws no random numbers.
 
     It takes a batch (B, C, H, W), already scaled, and returns logits (B, classes); fully connected nets also take (B, features). Fully
-    connected layers are named fc1, fc2, ..., convolutions conv1, conv2, ...
+    connected layers are named fc1, fc2, ..., convolutions conv1, conv2, ...; those of AlexNet and VGG-16 as in the papers' tables.
 
     Raises: UserError for a name that is not in MODELS, or widths, shape or classes that the model cannot have.
     """
@@ -135,8 +143,11 @@ def _skeleton(model: Model) -> nn.Sequential:
     """The net on the meta device: shapes without memory, and nothing drawn."""
     if model.name not in MODELS:
         raise UserError(f"there is no model {model.name!r}{suggestion(model.name, MODELS) or '; there are ' + ', '.join(MODELS)}")
-    if model.widths and model.name != "mlp":
-        raise UserError(f"model.widths = {list(model.widths)} is for 'mlp' only; {model.name!r} has its own: leave widths out, or use mlp")
+    if model.widths and model.name not in _WITH_WIDTHS:
+        raise UserError(
+            f"model.widths = {list(model.widths)} is for {', '.join(_WITH_WIDTHS)} only; {model.name!r} has its own: leave widths out, or use "
+            "mlp"
+        )
     if len(model.input_shape) not in (0, 3):
         raise UserError(f"model.input_shape = {list(model.input_shape)} must be three numbers: channels, height, width")
     with torch.device("meta"):

@@ -156,7 +156,8 @@ def _draw(results: Path, recorded: _Recorded, stem: Path) -> list[Path]:
     described, records = recorded.described, recorded.records
     curves = read_curves(results, described.name, records, described.identity)
     arrays = results / "arrays" / described.name
-    drawn = [(lines.name, figure) for lines in described.figures if (figure := draw(lines, records, curves, arrays)) is not None]
+    paper = _published(results, described.recipe)
+    drawn = [(lines.name, figure) for lines in described.figures if (figure := draw(lines, records, curves, arrays, paper)) is not None]
     paths = [path for name, figure in drawn for path in save(figure, stem.with_name(f"{stem.name}_{name}"))]
     for course in described.figures:
         if isinstance(course, MixtureCourse) and (content := animation(course, records, arrays)) is not None:

@@ -237,5 +237,29 @@ class Matrices:
     where: Where = field(default_factory=dict)
 
 
-Figure: TypeAlias = Lines | HeatMap | Dots | Picture | Trees | Joint | MixtureCourse | Matrices
+@dataclass(frozen=True)
+class Frontier:
+    """A figure of what can be had at which size: of each point of each value of `series` the mean over seeds of `metric`, a share shown in
+    percent, against that of `x`, both axes logarithmic, with bars of ± one standard deviation. The columns `point` tell points apart. The
+    frontier, a line of steps, leads over the points of which no other has both an `x` as low and a lower mean `chosen_by`.
+
+    `published`: arm -> the value of the series whose colour its published `x` and `metric` take, as a hollow star, named by the note of the
+    latter up to a parenthesis. `order`, `where`, `derive` as for `Lines`."""
+
+    name: str
+    title: str
+    x: str
+    metric: str
+    x_label: str
+    label: str
+    series: str
+    point: tuple[str, ...]
+    chosen_by: str
+    order: tuple[str, ...] = ()
+    published: Mapping[str, str] = field(default_factory=dict)
+    where: Where = field(default_factory=dict)
+    derive: Callable[[DataFrame], DataFrame] | None = None
+
+
+Figure: TypeAlias = Lines | HeatMap | Dots | Picture | Trees | Joint | MixtureCourse | Matrices | Frontier
 """What a recipe may name in its FIGURES."""

@@ -21,15 +21,17 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
-from nncompress.report.declare import Dots, HeatMap, Joint, Lines, Matrices, MixtureCourse, Panel, Picture, TreePanel, Trees
+from nncompress.report.declare import Dots, Frontier, HeatMap, Joint, Lines, Matrices, MixtureCourse, Panel, Picture, TreePanel, Trees
 from nncompress.report.declare import Figure as Declared
 from nncompress.report.files import write
+from nncompress.report.frontier import draw_frontier, points, published
 from nncompress.report.mixtures import draw_course, draw_frame, draw_joint, draw_matrices, frames
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
 __all__ = [
-    "Dots", "HeatMap", "Joint", "Lines", "Matrices", "MixtureCourse", "Panel", "Picture", "TreePanel", "Trees", "animation", "draw", "save",
+    "Dots", "Frontier", "HeatMap", "Joint", "Lines", "Matrices", "MixtureCourse", "Panel", "Picture", "TreePanel", "Trees", "animation", "draw",
+    "save",
 ]  # fmt: skip
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
@@ -60,9 +62,14 @@ BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 
-def draw(figure: Declared, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None) -> Figure | None:
-    """Draw a declared figure from tidied records (or curves, or the folder of arrays that rows kept); None if there is nothing to draw."""
+def draw(
+    figure: Declared, records: pd.DataFrame, curves: pd.DataFrame, arrays: Path | None = None, paper: pd.DataFrame | None = None
+) -> Figure | None:
+    """Draw a declared figure from tidied records (or curves, or the folder of arrays that rows kept) and, of a frontier, the published values;
+    None if there is nothing to draw."""
     records = comparable(records)
+    if isinstance(figure, Frontier):
+        return _draw_frontier(figure, records, paper)
     if isinstance(figure, Picture):
         return _draw_picture(figure, records, arrays)
     if isinstance(figure, Trees):
@@ -259,6 +266,29 @@ def _draw_dots(dots: Dots, records: pd.DataFrame) -> Figure | None:
         marks = "; lines: the paper" if there & dots.published.keys() else ""
         caption = f"{_what(records)} Dots: seeds; bars: ± one standard deviation, {_seeds(counts)}{marks}."
         figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+    return figure
+
+
+def _draw_frontier(declared: Frontier, records: pd.DataFrame, paper: pd.DataFrame | None) -> Figure | None:
+    rows = chosen(records, declared.where)
+    if declared.derive is not None and len(rows):
+        rows = declared.derive(rows)
+    if rows.empty or not {declared.series, *declared.point, declared.x, declared.metric, declared.chosen_by, "seed"} <= set(rows):
+        return None
+    found = points(declared, rows)
+    if found.empty:
+        return None
+    there = set(found["series"])
+    names = [name for name in declared.order if name in there] + sorted(there - set(declared.order), key=natural)
+    places = {name: declared.order.index(name) if name in declared.order else len(declared.order) + i for i, name in enumerate(names)}
+    styles = {
+        name: {"color": OKABE_ITO[place % len(OKABE_ITO)], "marker": MARKERS[(place + place // len(OKABE_ITO)) % len(MARKERS)]}
+        for name, place in places.items()
+    }
+    with _style():
+        caption = f"{_what(records)} Points: mean of {_seeds(found['count'].to_list())}; bars: ± one standard deviation; line: the frontier, "
+        figure, _ = _titled(9.6, 6.4, declared.title, f"{caption}chosen on validation images.")
+        draw_frontier(figure, declared, found, styles, published(declared, paper))
     return figure
 
 

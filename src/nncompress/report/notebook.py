@@ -59,7 +59,8 @@ class Results:
 
     def figure(self, name: str) -> Figure | Markdown:
         """One of the recipe's figures."""
-        drawn = draw(self._declared(name, self.described.figures), self.records, self.curves, self.folder / "arrays" / self.described.name)
+        arrays = self.folder / "arrays" / self.described.name
+        drawn = draw(self._declared(name, self.described.figures), self.records, self.curves, arrays, self.paper)
         return _markdown(NOTHING) if drawn is None else drawn
 
     def verdicts(self) -> Markdown:

@@ -1,4 +1,4 @@
-"""Batches of all replicates, gathered whole from tensors on the device."""
+"""Batches of all replicates, gathered whole from tensors on the device, or read from files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nncompress.data import Splits, augment, batch_indices, scale
+from nncompress.data import ImageFiles, Splits, augment, batch_indices, scale
 from nncompress.train.specialties import Specialties
 from nncompress.types import Augmentation, Dataset, Training
 
@@ -41,17 +41,23 @@ class Feed:
             device,
         )
         self.labels = splits.train_y.to(device)
-        images = splits.train_x.to(device)
         self.augmented = dataset.augmentation != Augmentation()
         if wrong := [len(teacher) for teacher in teachers if len(teacher) != len(self.labels)]:
             raise ValueError(f"a teacher answered {wrong[0]} examples, but there are {len(self.labels)}: its logits are of another data set")
         # Each replicate's teacher logits, one after another: (R N, classes).
         self.teachers = torch.as_tensor(np.concatenate(teachers)).to(device) if teachers else None
-        self.images = images
-        if not self.augmented:  # the inputs are scaled once, part by part into their place, and a batch is a single gather
-            self.images = torch.empty(images.shape, dtype=dtype, device=device)
+        self.images = splits.train_x if isinstance(splits.train_x, ImageFiles) else splits.train_x.to(device)
+        self.scaled = isinstance(self.images, Tensor) and not self.augmented
+        if isinstance(self.images, Tensor) and self.scaled:  # once, part by part into their place, and a batch is a single gather
+            images, self.images = self.images, torch.empty(self.images.shape, dtype=dtype, device=device)
             for part, place in zip(images.split(4096), self.images.split(4096), strict=True):
                 place.copy_(scale(part, splits, dataset.scaling, dtype))
+
+    def _gather(self, index: Tensor) -> Tensor:
+        """The images at these places (R, B), read now if they are files: (R, B, C, H, W) on the device."""
+        if isinstance(self.images, Tensor):
+            return self.images.index_select(0, index.reshape(-1)).unflatten(0, index.shape)
+        return self.images[index.reshape(-1)].to(self.device).unflatten(0, index.shape)
 
     def batches(self, first_step: int, last_step: int, rank: int = 0, world: int = 1) -> Iterator[dict[str, Tensor]]:
         """One batch a step, x (R, B, C, H, W), y (R, B) and teacher_logits (R, B, classes), for the updates first_step .. last_step - 1."""
@@ -63,11 +69,12 @@ class Feed:
         indices = torch.as_tensor(orders if self.augmented else orders[:, :, rank::world]).to(self.device)
         offsets = torch.arange(len(self.seeds), device=self.device).unsqueeze(1) * examples
         for step, index in enumerate(indices, first_step):
-            images = self.images.index_select(0, index.reshape(-1)).unflatten(0, index.shape)
+            images = self._gather(index)
             if self.augmented:  # the whole batch before this process's share is taken, so that shares do not repeat each other's draws
                 changed = [augment(x, self.dataset.augmentation, seed, step) for x, seed in zip(images, self.seeds, strict=True)]
-                images = scale(torch.stack(changed)[:, rank::world], self.splits, self.dataset.scaling, self.dtype)
-                index = index[:, rank::world]
+                images, index = torch.stack(changed)[:, rank::world], index[:, rank::world]
+            if not self.scaled:
+                images = scale(images, self.splits, self.dataset.scaling, self.dtype)
             batch = {"x": images, "y": self.labels.index_select(0, index.reshape(-1)).view(index.shape)}
             if self.specialties is not None:
                 batch["y"] = self.specialties.targets(batch["y"])

@@ -19,14 +19,14 @@ import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
-from nncompress.data import as_images, scale, splits
+from nncompress.data import ImageFiles, as_images, scale, splits
 from nncompress.distill import Distill, DistillOthers
 from nncompress.errors import UserError
 from nncompress.models import build, multiply_accumulates, output_layer
 from nncompress.prune import layer_densities
 from nncompress.train.callbacks import Checkpoint, Clock, Progress, State
 from nncompress.train.constraint import COMPACT_BELOW, Free, constrain
-from nncompress.train.learner import Learner
+from nncompress.train.learner import Learner, chunks
 from nncompress.train.objective import HardLabels, System, WithL1
 from nncompress.train.prior import MixturePrior
 from nncompress.train.specialties import Specialties
@@ -233,7 +233,7 @@ def measure(made: Learner, task: Task) -> list[Trained]:
     data, constraint = made.splits, made.constraint
     given = [split for split in ("train", "validation", "test") if len(getattr(data, f"{split}_y"))]
 
-    def examples(split: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def examples(split: str) -> tuple[Tensor | ImageFiles, Tensor]:
         return getattr(data, f"{split}_x"), getattr(data, f"{split}_y")
 
     ends = {split: made.evaluate(*examples(split)) for split in given}
@@ -334,8 +334,8 @@ def unit_activations(model: Model, dataset: Dataset, weights: Weights, runtime: 
             nonzero[layer] += by_unit.count_nonzero((0, 2)).cpu().numpy()
             outputs[layer] += by_unit.shape[0] * by_unit.shape[2]
 
-        for images in data.train_x.split(1000):
-            x, layer = scale(images.to(runtime.device), data, dataset.scaling, torch.float32), ""
+        for chunk in chunks(data.train_x):
+            x, layer = scale(data.train_x[chunk].to(runtime.device), data, dataset.scaling, torch.float32), ""
             for name, module in net.named_children():
                 if name in layers:
                     if layer:

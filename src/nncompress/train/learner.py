@@ -17,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
-from nncompress.data import Splits, scale
+from nncompress.data import ImageFiles, Splits, scale
 from nncompress.data.order import raw_bits
 from nncompress.errors import UserError
 from nncompress.models import output_layer
@@ -33,8 +33,8 @@ from nncompress.train.specialties import Specialties
 from nncompress.types import Dataset, Training
 
 Result = TypeVar("Result")
-CHUNK = 1000
-"""Examples that are evaluated at once."""
+CHUNK, VALUES = 1000, 2**24
+"""Examples that are evaluated at once, and inputs of a net that they may have together: 111 images of 3 x 224 x 224."""
 
 _RESTATING = {torch.ops.aten.detach.default, torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
 
@@ -42,6 +42,13 @@ _RESTATING = {torch.ops.aten.detach.default, torch.ops.aten.expand.default, torc
 def _shape(node: Node) -> torch.Size:
     shape: torch.Size = node.meta["val"].shape
     return shape
+
+
+def chunks(images: Tensor | ImageFiles) -> Iterator[slice]:
+    """The images (N, C, H, W) in parts that a net sees at once."""
+    size = max(1, min(CHUNK, VALUES // math.prod(images.shape[1:])))
+    for first in range(0, len(images), size):
+        yield slice(first, first + size)
 
 
 class Learner(pl.LightningModule):
@@ -154,18 +161,18 @@ class Learner(pl.LightningModule):
         return scale(images.to(self.device), self.splits, self.dataset.scaling, self.dtype_in)
 
     @torch.no_grad()
-    def _answers(self, images: Tensor) -> Iterator[Tensor]:
+    def _answers(self, images: Tensor | ImageFiles) -> Iterator[Tensor]:
         """Logits (R, n, classes) in float32 of images (N, C, H, W), uint8 or already `inputs`, chunk by chunk."""
-        for first in range(0, len(images), CHUNK):
-            x = self.inputs(images[first : first + CHUNK])
+        for chunk in chunks(images):
+            x = self.inputs(images[chunk])
             yield self._stacked(lambda p, b: functional_call(self.system.net, p, (b,)), self.constraint.effective, x, shared=True).float()
 
-    def logits(self, images: Tensor) -> Tensor:
+    def logits(self, images: Tensor | ImageFiles) -> Tensor:
         """Logits of each replicate, (R, N, classes) float32."""
         return torch.cat(list(self._answers(images)), dim=1)
 
     @torch.no_grad()
-    def evaluate(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
+    def evaluate(self, images: Tensor | ImageFiles, labels: Tensor) -> tuple[list[float], list[float]]:
         """Mean cross-entropy and accuracy of each replicate on images (N, C, H, W), uint8 or already `inputs`.
 
         Of a specialist they are means of what it is trained for: its own targets, special and other examples weighing half each.
@@ -174,8 +181,7 @@ class Learner(pl.LightningModule):
         targets, weights = labels.to(self.device), None
         if self.specialties is not None:
             targets, weights = self.specialties.targets(targets), self.specialties.weights(targets)
-        for first, logits in zip(range(0, len(labels), CHUNK), self._answers(images), strict=True):
-            chunk = slice(first, first + CHUNK)
+        for chunk, logits in zip(chunks(images), self._answers(images), strict=True):
             y = targets[..., chunk]
             losses = -logits.log_softmax(-1).gather(2, y.expand(logits.shape[0], -1).unsqueeze(2)).squeeze(2)
             right = (logits.argmax(-1) == y).float()
@@ -202,7 +208,8 @@ class Learner(pl.LightningModule):
     def on_fit_start(self) -> None:
         self.share = (self.global_rank, self.trainer.world_size)
         self.feed = Feed(self.splits, self.dataset, self.training_spec, self.seeds, self.dtype_in, self.device, self.teachers, self.specialties)
-        self.validation = self.inputs(self.splits.validation_x), self.splits.validation_y.to(self.device)
+        images = self.splits.validation_x
+        self.validation = self.inputs(images) if isinstance(images, Tensor) else images, self.splits.validation_y.to(self.device)
         self._bounds = self._norm_bounds()
 
     def on_fit_end(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nncompress.lab.lab import Lab
-from nncompress.lab.quantizing import CompressedFile, SharedWeights
+from nncompress.lab.quantizing import CompressedFile, IntegerWeights, SharedWeights
 from nncompress.lab.stages import Fit, InitialWeights, PrunedMask
 from nncompress.quantize import decode
 from nncompress.types import Dataset, Model, Training
@@ -78,6 +78,19 @@ def test_nets_without_codebook_or_mask_are_files_too(lab: Lab) -> None:
     assert dense < size(DENSE) < dense + 1000
     assert size(TUNED) < size(DENSE)
     assert lab.get(CompressedFile(TUNED, SHARED, BITS, INDEX)).metrics["file_bytes"] < size(PRUNED) < size(DENSE)
+
+
+def test_a_file_of_integers_takes_about_a_byte_a_weight_and_holds_the_rounded_weights_bit_for_bit(lab: Lab) -> None:
+    rounded = IntegerWeights(DENSE)
+    file = lab.get(CompressedFile(rounded, rounded, dict.fromkeys(BITS, 8), {}, "fixed"))
+    sizes = {name: array.size for name, array in lab.get(DENSE).weights.items()}
+    weights = sum(size for name, size in sizes.items() if name.endswith("weight"))
+    assert file.metrics["bytes_codes"] == weights and file.metrics["bytes_floats"] == 4 * (sum(sizes.values()) - weights)
+    for name, array in decode(file.arrays["file"].tobytes()).weights.items():
+        exact = lab.get(DENSE).weights[name]
+        np.testing.assert_array_equal(array, lab.get(rounded).weights[name] + 0.0)
+        assert np.abs(array - exact).max() <= np.abs(exact).max() / 255 * 1.0001  # half a step
+    assert file.metrics["test_accuracy"] == pytest.approx(lab.get(DENSE).metrics["test_accuracy"], abs=0.01)
 
 
 def test_fits_with_and_without_a_codebook_of_one_kind_share_a_stack_but_not_a_key() -> None:
