@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -54,7 +54,7 @@ class Config(Nets):
     hidden: list[tuple[Count, ...]]
     weight_bits: Annotated[int, Field(ge=1, le=16)]
     tuning: Training
-    coder: str
+    coder: Literal["huffman", "ans", "fixed"]
     arms: list[str]
     methods: list[Method]
 

@@ -28,7 +28,7 @@ def tidy(records: pd.DataFrame) -> pd.DataFrame:
     `level` is added: the mean density of the rows of one round, so that arms that differ by a few weights share a place on the axis.
     """
     records = records.reindex(columns=[*records.columns, *(c for c in (*WORDS, *NUMBERS) if c not in records.columns)])
-    records = _typed(records)
+    records = _typed(records).copy()  # in one piece: records of many layers have hundreds of columns
     per_round = records.groupby(["model", "scale", "variant", "round"])["density"].transform("mean") if len(records) else records["density"]
     return records.assign(level=per_round.where(per_round.notna(), records["density"]))
 
