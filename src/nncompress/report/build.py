@@ -24,7 +24,7 @@ from nncompress.scales import SCALES
 
 __all__ = ["Described", "draw_all", "fill_readme", "overview", "read_experiments", "render_text", "report"]
 
-COUNTED = "The counts are of each paper's own claims; claims of other papers and our own stand with the experiment."
+COUNTED = "Other claims: what a paper says of another net or other data, tried here, and our own."
 TIMES = "`seconds` are a replicate's share of its stack's wall time; several processes ran at once, other work on the machine included"
 TIMES_WITHOUT_NETS = "`seconds` are wall time; several processes ran at once, other work on the machine included"
 MARKERS = ("<!-- results:begin", "<!-- results:end -->")
@@ -125,16 +125,16 @@ def _all_recorded(results: Path, experiments: Sequence[Described]) -> list[_Reco
 
 
 def _summary(recorded: Sequence[_Recorded], page: str) -> str:
-    """One row an experiment: paper, scale, seeds, counts of the verdicts on the paper's claims; its name links to its section of `page`."""
+    """One row an experiment: paper, scale, seeds, counts of the verdicts; its name links to its section of `page`."""
     if not recorded:
         return "Nothing is recorded yet."
     rows = []
     for each in recorded:
         e, verdicts = each.described, each.verdicts
-        counts = [str(int(((verdicts["verdict"] == verdict) & (verdicts["kind"] == "paper")).sum())) for verdict in VERDICTS]
+        counts = [_short_counts(of) for of in (verdicts[verdicts["kind"] == "paper"], verdicts[verdicts["kind"] != "paper"])]
         name = f"[{e.name}]({page}#{_anchor(e.name)})"
         rows.append([name, e.about.get("paper", ""), scale_of(each.records), _seeds(each.records), *counts])
-    return pipes(["experiment", "paper", "scale", "seeds", *VERDICTS], rows) + f"\n\n{COUNTED}"
+    return pipes(["experiment", "paper", "scale", "seeds", "claims of the paper", "other claims"], rows) + f"\n\n{COUNTED}"
 
 
 def _report_one(results: Path, recorded: _Recorded, figures: bool) -> list[Path]:
@@ -218,6 +218,15 @@ def _seeds(records: pd.DataFrame) -> str:
 
 def _counts(verdicts: pd.DataFrame) -> str:
     return ", ".join(f"{int((verdicts['verdict'] == verdict).sum())} {verdict}" for verdict in VERDICTS)
+
+
+def _short_counts(verdicts: pd.DataFrame) -> str:
+    """'3 of 9 reproduced, 6 inconclusive'; verdicts that no claim got are left out."""
+    if verdicts.empty:
+        return "–"
+    counts = verdicts["verdict"].value_counts()
+    others = [f"{counts[verdict]} {verdict.removesuffix(' reproduced')}" for verdict in VERDICTS[1:] if verdict in counts]
+    return ", ".join([f"{counts.get(VERDICTS[0], 0)} of {len(verdicts)} reproduced", *others])
 
 
 def _csv(frame: pd.DataFrame) -> str:

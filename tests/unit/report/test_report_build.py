@@ -57,7 +57,7 @@ def test_a_report_writes_tables_figures_claims_and_the_overview(results: Path) -
     ):
         assert f"]({link})" in overview and (results / link).exists(), link
     counts = sum(claim.kind == "paper" and not claim.models[0].startswith("conv") for claim in CLAIMS)
-    assert f"| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | {counts} | 0 | 0 |" in overview
+    assert f"| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | {counts} of {counts} reproduced | " in overview
     assert "- model and data: LeNet-300-100 on MNIST" in overview and "- device: cpu\n" in overview
     assert (results / "tables/lottery_ticket.md").read_text().startswith("# lottery_ticket\n\nFrankle & Carbin 2019: tickets win.\n\n## ")
     assert not list(results.rglob(".*"))
@@ -74,8 +74,8 @@ def test_claims_of_other_papers_and_our_own_are_counted_apart(results: Path) -> 
     write_results(results, "lottery_ticket", fake_records(rounds=(0,)))
     report(results, [experiment])
     overview = (results / "README.md").read_text()
-    assert "| lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | 2 | 0 | 0 |".removeprefix("| ") in overview
-    assert "The counts are of each paper's own claims" in overview
+    counted = "| 2 of 2 reproduced | 0 of 2 reproduced, 1 not, 1 inconclusive |"
+    assert f"| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 {counted}" in overview
     headings = [line for line in overview.splitlines() if line.startswith("#")]
     assert headings == [
         "# Results", "## lottery_ticket", "### Claims of the paper", "### Claims of other papers, tried here", "### Our own"
