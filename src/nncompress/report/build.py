@@ -24,7 +24,10 @@ from nncompress.scales import SCALES
 
 __all__ = ["Described", "draw_all", "fill_readme", "overview", "read_experiments", "render_text", "report"]
 
-COUNTED = "The counts are of each paper's own claims; claims of other papers and our own stand with the experiment."
+COUNTED = (
+    "The counts are of what each paper claims of such nets and data; claims that were made of others, and our own, stand with the experiment. "
+    "–: the paper claims nothing of these."
+)
 TIMES = "`seconds` are a replicate's share of its stack's wall time; several processes ran at once, other work on the machine included"
 TIMES_WITHOUT_NETS = "`seconds` are wall time; several processes ran at once, other work on the machine included"
 MARKERS = ("<!-- results:begin", "<!-- results:end -->")
@@ -131,7 +134,8 @@ def _summary(recorded: Sequence[_Recorded], page: str) -> str:
     rows = []
     for each in recorded:
         e, verdicts = each.described, each.verdicts
-        counts = [str(int(((verdicts["verdict"] == verdict) & (verdicts["kind"] == "paper")).sum())) for verdict in VERDICTS]
+        own = verdicts[verdicts["kind"] == "paper"]["verdict"]
+        counts = [str(int((own == verdict).sum())) if len(own) else "–" for verdict in VERDICTS]
         name = f"[{e.name}]({page}#{_anchor(e.name)})"
         rows.append([name, e.about.get("paper", ""), scale_of(each.records), _seeds(each.records), *counts])
     return pipes(["experiment", "paper", "scale", "seeds", *VERDICTS], rows) + f"\n\n{COUNTED}"
