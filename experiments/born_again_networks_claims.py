@@ -32,18 +32,19 @@ def with_error(records: DataFrame) -> DataFrame:
 
 CLAIMS = (
     Claim(
-        "born_again_better", "Furlanello et al. 2018, of DenseNets on CIFAR-100: the first born-again net has fewer errors than its teacher.",
-        None, gain("single", 1), low=0, unit="pp", kind="transferred",
+        "born_again_better",
+        "Furlanello et al. 2018, of DenseNet-80-80 on CIFAR-100: the first born-again net has fewer errors than its teacher.",
+        0.009, gain("single", 1), low=0, unit="pp", kind="transferred",
     ),
     Claim(
         "third_generation_better",
-        "Furlanello et al. 2018, of DenseNets on CIFAR-100: the third generation has fewer errors than the first net.",
-        None, gain("single", 3), low=0, unit="pp", kind="transferred",
+        "Furlanello et al. 2018, of DenseNet-80-80 on CIFAR-100: the third generation has fewer errors than the first net.",
+        0.0166, gain("single", 3), low=0, unit="pp", kind="transferred",
     ),
     Claim(
         "ensemble_better",
-        "Furlanello et al. 2018, of DenseNets on CIFAR-100: three generations together have fewer errors than the third alone.",
-        None, gain("ensemble", 3, over=3), low=0, unit="pp", kind="transferred",
+        "Furlanello et al. 2018, of DenseNet-80-80 on CIFAR-100: three generations together have fewer errors than the third alone.",
+        0.0036, gain("ensemble", 3, over=3), low=0, unit="pp", kind="transferred",
     ),
 )  # fmt: skip
 TABLES = (

@@ -1,7 +1,7 @@
 """What the recipe on soft targets as regularisers claims, tabulates and draws. Imports neither pandas nor torch.
 
-As in the paper's Table 5, a net that learns the labels of little data is stopped early, at the minimum of its validation loss; the others are
-measured after their last step.
+As in the paper's Table 5, a net that learns the labels of little data is stopped early, here at the minimum of its validation loss; the others
+are measured after their last step. Since a net may be right more often after that minimum, it stands beside it as it is after its last step.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ def by_split(records: DataFrame) -> DataFrame:
     return concat([reported.assign(split=name, reported_accuracy=reported[f"reported_{name}_accuracy"]) for name in ("train", "test")])
 
 
+def after_the_last_step(records: DataFrame) -> DataFrame:
+    """One row per arm, seed and split: `accuracy` after the last step, of the arm that is stopped early, too."""
+    from pandas import concat
+
+    return concat([records.assign(split=name, accuracy=records[f"{name}_accuracy"]) for name in ("train", "test")])
+
+
 def by_seed(records: DataFrame, arm: str, metric: str) -> Series:
     rows = as_in_the_paper(records)
     return rows[rows["arm"] == arm].groupby("seed")[metric].mean()
@@ -57,6 +64,11 @@ def gap_recovered(records: DataFrame) -> Series:
 def overfit(records: DataFrame, arm: str) -> Series:
     """Train accuracy minus test accuracy."""
     return by_seed(records, arm, "reported_train_accuracy") - accuracy(records, arm)
+
+
+def gained_over_labels_to_the_end(records: DataFrame) -> Series:
+    """Test accuracy of soft targets minus that of labels of little data, both after their last step."""
+    return by_seed(records, SOFT, "test_accuracy") - by_seed(records, FEW, "test_accuracy")
 
 
 def lost_after_early_stop(records: DataFrame) -> Series:
@@ -88,9 +100,15 @@ CLAIMS = (
         "on the validation split than at the minimum of its loss.",
         None, lost_after_early_stop, high=0.01, unit="pp", kind="transferred",
     ),
+    Claim(
+        "better_without_early_stop", "With 3 % of the data soft targets are better than labels, too, where labels are learnt to the last step.",
+        None, gained_over_labels_to_the_end, low=0, unit="pp", kind="ours",
+    ),
 )  # fmt: skip
 TABLES = (
-    Table("accuracy", "Accuracy, %", "reported_accuracy", columns="split", order=ORDER, derive=by_split),
+    Table("accuracy", "Accuracy, labels of few stopped early, %", "reported_accuracy", columns="split", order=ORDER, derive=by_split),
+    Table("last_step", "Accuracy after the last step, where no net is stopped early, %", "accuracy", columns="split", order=ORDER,
+          derive=after_the_last_step),
     Table("early_stop_step", "Step of the lowest validation loss", "early_stop_step", unit="steps", columns="dataset", order=ORDER,
           where={"arm": (FEW, SOFT)}),
     Published("paper", "The paper's numbers beside ours", {"reported_train_accuracy": "%", "reported_test_accuracy": "%"},

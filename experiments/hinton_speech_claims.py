@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from nncompress.report.declare import Claim, Lines, Panel, Published, Table
+from nncompress.report.declare import Claim, Lines, Panel, Published, Table, Where
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -39,6 +39,12 @@ def words_lost(records: DataFrame) -> Series:
     return by_seed(records, "distilled", WORDS) - by_seed(records, "ensemble", WORDS)
 
 
+def as_distilled(records: DataFrame) -> DataFrame:
+    """The nets that were distilled at one of several temperatures under the name of what they are."""
+    return records.assign(arm="distilled")
+
+
+AT_TEMPERATURES: Where = {"arm": ("temperature",)}
 OF_SPEECH = "Hinton et al. 2015, of speech:"
 CLAIMS = (
     Claim(
@@ -70,10 +76,15 @@ CLAIMS = (
 TABLES = (
     Table("frames", "Test frame accuracy, %", FRAMES, columns="dataset", order=ORDER, where={"arm": ORDER}),
     Table("words", "Test utterance error, %", WORDS, columns="dataset", order=ORDER, where={"arm": ORDER}),
-    Table("frames_by_temperature", "Test frame accuracy of the distilled net, %, by temperature", FRAMES, columns="temperature"),
-    Table("words_by_temperature", "Test utterance error of the distilled net, %, by temperature", WORDS, columns="temperature"),
-    Table("validation_by_temperature", "Validation frame accuracy of the distilled net, %, by temperature", "validation_accuracy",
-          columns="temperature"),
+    *(
+        Table(f"{name}_by_temperature", f"{what} of the distilled net, %, by temperature", metric, columns="temperature",
+              where=AT_TEMPERATURES, derive=as_distilled)
+        for name, what, metric in (
+            ("frames", "Test frame accuracy", FRAMES),
+            ("words", "Test utterance error", WORDS),
+            ("validation", "Validation frame accuracy", "validation_accuracy"),
+        )
+    ),
     Published("paper", "The paper's numbers beside ours", {FRAMES: "%", WORDS: "%"}),
 )  # fmt: skip
 FIGURES = (
@@ -85,7 +96,7 @@ FIGURES = (
     Lines(
         "temperature", "Distilled nets by temperature",
         (Panel(FRAMES, "test frame accuracy, %", "%"), Panel(WORDS, "test utterance error, %", "%")),
-        x="temperature", x_label="temperature", order=(*ORDER, "temperature"), where={"arm": ("temperature",)},
+        x="temperature", x_label="temperature", order=ORDER, where=AT_TEMPERATURES, derive=as_distilled,
         baseline={"arm": ("baseline",)}, baseline_label="labels alone",
     ),
 )  # fmt: skip

@@ -214,8 +214,8 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
             for name in stage.by_layer.keys() - set(known):
                 layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
                 raise UserError(f"{stage.option}.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
-        if isinstance(stage, Utterances) and splits(stage.dataset, lab.settings.data_dir).test_recording is None:
-            raise UserError(f"dataset.name = {stage.dataset.name}: utterance errors are of recordings of speech; use fsdd")
+        if isinstance(stage, Utterances):
+            _check_utterances(stage, outputs, splits(stage.dataset, lab.settings.data_dir))
         if isinstance(stage, Netless):
             stage.fingerprint(lab.settings.data_dir)
         if isinstance(stage, PretrainedWeights):
@@ -246,6 +246,15 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
         _check_teacher(stage, outputs)
         if isinstance(stage.specialty, Specialty):
             _check_batches(stage, stage.specialty.classes.size, splits(stage.dataset, lab.settings.data_dir))
+
+
+def _check_utterances(stage: Utterances, outputs: dict[Any, int], data: Splits) -> None:
+    """Words are recognised in recordings of speech, by nets with an output for each state and no other."""
+    if data.test_recording is None:
+        raise UserError(f"dataset.name = {stage.dataset.name}: utterance errors are of recordings of speech; use fsdd")
+    for fit in stage.fits:
+        if (found := outputs[fit.model, fit.dataset]) != data.classes:
+            raise UserError(f"model {fit.model.name} has {found} outputs, but {stage.dataset.name} has {data.classes} states: give it as many")
 
 
 def _check_shift(stage: BiasShift, classes: int) -> None:

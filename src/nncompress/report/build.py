@@ -24,7 +24,7 @@ from nncompress.scales import SCALES
 
 __all__ = ["Described", "draw_all", "fill_readme", "overview", "read_experiments", "render_text", "report"]
 
-COUNTED = "Other claims: what a paper says of another net or other data, tried here, and our own."
+COUNTED = "Other claims: what was claimed of other nets or data, tried here, and our own."
 TIMES = "`seconds` are a replicate's share of its stack's wall time; several processes ran at once, other work on the machine included"
 TIMES_WITHOUT_NETS = "`seconds` are wall time; several processes ran at once, other work on the machine included"
 MARKERS = ("<!-- results:begin", "<!-- results:end -->")

@@ -15,7 +15,8 @@ Unit: TypeAlias = Literal["", "%", "pp", "×", "steps"]
 Where: TypeAlias = Mapping[str, tuple[Any, ...]]
 """Column -> the values that count."""
 Kind: TypeAlias = Literal["paper", "transferred", "ours"]
-"""Whose claim it is: the recipe's paper's; another paper's, mostly about other nets, tried here on this one; this project's."""
+"""Whose claim it is: the recipe's paper's, of such nets and data; this or another paper's, made of other nets or data and tried here on these;
+this project's."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ STYLE: dict[Any, Any] = {
 }
 FEWEST_POINTS = 10
 """A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
+MOST_MARKERS = 60
+"""A line of more points is marked at places as far apart as tell it from others, lest its markers make a rope of it."""
+MARKERS_APART = 0.08
+"""Of the diagonal of the axes."""
 MOST_TICKS = 10
 """A logarithmic axis has no more of them at its values, and none at values of more than three figures."""
 BELOW = "▼: below the frame"
@@ -405,7 +409,10 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
             continue
         label = f"{percent(name)} of weights" if lines.series == "level" else spoken(name)
         hides = any(len(line) == len(over) and (line["mean"] - over["mean"]).abs().max() < 0.01 * np.ptp(over["mean"]) for line in drawn)
-        axes.plot(over.index, over["mean"], label=label, linestyle="--" if hides else "-", **style)  # what lies under dashes shows
+        apart = MARKERS_APART if len(over) > MOST_MARKERS else None
+        axes.plot(
+            over.index, over["mean"], label=label, linestyle="--" if hides else "-", markevery=apart, **style
+        )  # what lies under dashes shows
         half = over["std"] / np.sqrt(over["count"]) if lines.band == "standard_error" else over["std"]
         low, high = (over["min"], over["max"]) if lines.band == "range" else (over["mean"] - half, over["mean"] + half)
         axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)

@@ -19,7 +19,7 @@ __all__ = [
 
 CSV_COLUMNS = ("table", "row", "column", "metric", "mean", "std", "n", "paper", "scale")
 NUMERIC = ("", *"0123456789–−∞≥")
-KINDS = {"paper": "Claims of the paper", "transferred": "Claims of other papers, tried here", "ours": "Our own"}
+KINDS = {"paper": "Claims of the paper", "transferred": "Claims made of other nets or data, tried here", "ours": "Our own"}
 SAME_DENSITY = 0.03
 """Two densities are one if they differ by at most this share: the papers print two or three figures."""
 
@@ -86,20 +86,22 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
 
 
 def ledger(records: pd.DataFrame) -> Laid | None:
-    """What the results cost, by arm: training FLOPs and seconds of its own fits, and of its dearest row with all that the row stands on."""
+    """What the results cost, by arm: training FLOPs and seconds of its own fits, and of its dearest row with all that the row stands on. An arm
+    may show no fit, only what was made of some."""
     records = comparable(records)
-    records = records[records["train_flops"].notna()]
-    if records.empty:
+    if records["train_flops"].isna().all():
         return None
+    records = records[records["train_flops"].notna() | records["total_flops"].notna()]
     once = records[~records["key"].duplicated() | (records["key"] == "")]
     rows, cells = [], []
     for arm in [*pd.unique(records["arm"]), None]:
         own = once if arm is None else records[records["arm"] == arm].drop_duplicates("key" if (records["key"] != "").all() else None)
-        name = "all rows, shared fits once" if arm is None else spoken(arm)
-        numbers = [own["train_flops"].sum(), own["seconds"].sum() / 3600, own["total_flops"].max(), own["total_seconds"].max() / 3600]
-        rows.append([name, str(len(own)), f"{numbers[0]:.2e}", f"{numbers[1]:.2f}", _flops(numbers[2]), number(numbers[3], "×")])
+        name = "all fits that rows show, each once" if arm is None else spoken(arm)
+        fits, trained = int(own["train_flops"].notna().sum()), own["train_flops"].sum(min_count=1)
+        numbers = [trained, own["seconds"].sum() / 3600, own["total_flops"].max(), own["total_seconds"].max() / 3600]
+        rows.append([name, str(fits), _flops(numbers[0]), f"{numbers[1]:.2f}", _flops(numbers[2]), number(numbers[3], "×")])
         for metric, value in zip(("train_flops", "hours", "largest_total_flops", "largest_total_hours"), numbers, strict=True):
-            cells.append(("ledger", "all" if arm is None else arm, "", metric, value, None, len(own), None, scale_of(records)))
+            cells.append(("ledger", "all" if arm is None else arm, "", metric, value, None, fits, None, scale_of(records)))
     head = ["arm", "fits", "training FLOPs", "process-hours", "FLOPs of one row with all before it, at most", "process-hours of one such row"]
     devices = ", ".join(sorted(set(records["device"]) - {""})) or "unknown device"
     return Laid(
@@ -213,7 +215,7 @@ def _published(paper: pd.DataFrame, records: pd.DataFrame, table: Table, place: 
 
 
 def by_kind(verdicts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The verdicts on claims of the paper, of other papers, and our own, as far as there are any, each with a heading."""
+    """The verdicts on claims of the paper, claims made of other nets or data, and our own, as far as there are any, each with a heading."""
     for kind, heading in KINDS.items():
         if len(own := verdicts[verdicts["kind"] == kind]):
             yield heading, own

@@ -13,7 +13,7 @@ import pytest
 
 import run
 from experiments.hinton_regularizer import Config, check, rows, smaller
-from experiments.hinton_regularizer_claims import ALL, CLAIMS, FEW, SOFT, as_in_the_paper, by_split
+from experiments.hinton_regularizer_claims import ALL, CLAIMS, FEW, SOFT, after_the_last_step, as_in_the_paper, by_split
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.stages import Fit, Logits
@@ -39,7 +39,7 @@ def records(train: dict[str, float], test: dict[str, float], lost: float = 0.0) 
                     **common, "arm": arm, "seed": seed,
                     f"{end}train_accuracy": train[arm] - own, f"{stop}train_accuracy": 1.0,
                     "early_stop_accuracy" if arm == FEW else "test_accuracy": test[arm] + own,
-                    "test_accuracy" if arm == FEW else "early_stop_accuracy": 0.01,
+                    "test_accuracy" if arm == FEW else "early_stop_accuracy": test[arm] + 0.01 - 2 * own,
                     "early_stop_validation_accuracy": 0.5, "validation_accuracy": 0.5 - lost + own,
                 }
             )  # fmt: skip
@@ -83,6 +83,19 @@ def test_labels_of_little_data_are_reported_at_their_early_stop_and_the_others_a
         assert found.loc[arm].tolist() == pytest.approx([TRAIN[arm], TEST[arm]])
     tidy = by_split(records(TRAIN, TEST))
     assert tidy.groupby(["arm", "split"])["reported_accuracy"].mean()[FEW].to_dict() == pytest.approx({"train": 0.673, "test": 0.445})
+
+
+def test_all_are_shown_after_their_last_step_too() -> None:
+    tidy = after_the_last_step(records(TRAIN, TEST)).groupby(["arm", "split"])["accuracy"].mean()
+    assert tidy[SOFT].to_dict() == pytest.approx({"train": 0.654, "test": 0.57})
+    assert tidy[FEW].to_dict() == pytest.approx({"train": 1.0, "test": 0.455})
+
+
+def test_labels_that_catch_up_after_their_early_stop_refute_that_claim_alone() -> None:
+    late = records(TRAIN, TEST)
+    late.loc[late["arm"] == FEW, "test_accuracy"] += 0.2
+    found = {claim.id: judge(claim, late)["verdict"] for claim in CLAIMS}
+    assert found.pop("better_without_early_stop") == "not reproduced" and set(found.values()) == {"reproduced"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -12,7 +12,16 @@ import pytest
 
 import run
 from experiments.hinton_specialists import Config, check, rows, smaller
-from experiments.hinton_specialists_claims import CLAIMS, TABLES, beside_jft, by_coverage, by_measure, counts, of_one_specialist
+from experiments.hinton_specialists_claims import (
+    CLAIMS,
+    TABLES,
+    beside_jft,
+    by_coverage,
+    by_coverage_of_most,
+    by_measure,
+    counts,
+    of_one_specialist,
+)
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.stages import Consultation, Fit, Logits, SpecialistWeights, Specialty
@@ -90,6 +99,14 @@ def test_the_paper_has_the_slope_that_its_own_table_gives() -> None:
         pd.DataFrame([{"arm": "specialists", "seed": 0, **lines}])
     )
     assert slope == pytest.approx(published["relative_change_per_specialist"], abs=5e-5)
+
+
+def test_the_figure_leads_no_line_through_what_one_seed_alone_has() -> None:
+    frame = records((0, 27, 37, 30), 0.83, 0.805, 0.01)
+    of_one = pd.DataFrame({f"covered_4_{name}": frame["seed"].eq(0) * 10.0 for name in ("examples", "right", "generalist_right")})
+    found = frame.join(of_one)
+    assert set(by_coverage(found)["covering"]) == {0, 1, 2, 3, 4} and set(by_coverage_of_most(found)["covering"]) == {0, 1, 2, 3}
+    assert set(by_coverage_of_most(found[found["seed"] == 0])["covering"]) == {0, 1, 2, 3, 4}
 
 
 def test_tables_show_examples_nobody_covers_and_leave_out_numbers_of_specialists_that_no_class_has() -> None:

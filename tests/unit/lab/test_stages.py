@@ -151,3 +151,9 @@ def test_utterances_of_a_data_set_without_recordings_are_refused_before_training
     fit = fit_on(Dataset("digits", validation=200), (64, 20, 10))
     with pytest.raises(UserError, match=r"^dataset.name = digits: utterance errors are of recordings of speech; use fsdd$"):
         preflight([Row(Utterances((fit,), fit.dataset), {"arm": "baseline", "seed": 0})], Lab(tiny.settings(tmp_path)))
+
+
+def test_nets_with_other_outputs_than_states_recognise_no_words_and_are_refused_before_training(tmp_path: Path) -> None:
+    fit = fit_on(TONES, (1040, 20, 31))
+    with pytest.raises(UserError, match=r"^model mlp has 31 outputs, but tones has 30 states: give it as many$"):
+        preflight([Row(Utterances((fit,), fit.dataset), {"arm": "baseline", "seed": 0})], Lab(tiny.settings(tmp_path)))

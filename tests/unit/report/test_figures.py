@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments.lottery_ticket_claims import FIGURES
-from nncompress.report.figures import OKABE_ITO, Lines, Panel, draw, save
+from nncompress.report.figures import MARKERS_APART, OKABE_ITO, Lines, Panel, draw, save
 from nncompress.report.records import read_curves, tidy
 from tests.unit.report.fake import fake_curves, fake_interpolations, fake_records, write_results
 
@@ -108,6 +108,15 @@ def test_the_band_may_be_the_range() -> None:
     assert figure is not None and "band: minimum to maximum" in figure.texts[1].get_text()
     heights = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == pytest.approx((97.98, 98.32))
+
+
+@pytest.mark.parametrize(("points", "apart"), [(60, None), (300, MARKERS_APART)])
+def test_a_line_of_many_points_is_marked_at_some_of_them(points: int, apart: float | None) -> None:
+    curves = pd.DataFrame([{"arm": "a", "seed": 0, "shift": x / 10, "error": x**2} for x in range(points)])
+    figure = draw(Lines("e", "E", (Panel("error", "error"),), x="shift", x_label="shift", source="curves"), tidy(pd.DataFrame()), curves)
+    assert figure is not None
+    [line] = figure.axes[0].get_lines()
+    assert line.get_marker() == "o" and line.get_markevery() == apart and len(line.get_xdata()) == points
 
 
 def test_a_line_that_hides_another_is_dashed() -> None:

@@ -78,7 +78,7 @@ def test_claims_of_other_papers_and_our_own_are_counted_apart(results: Path) -> 
     assert f"| [lottery_ticket](#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 {counted}" in overview
     headings = [line for line in overview.splitlines() if line.startswith("#")]
     assert headings == [
-        "# Results", "## lottery_ticket", "### Claims of the paper", "### Claims of other papers, tried here", "### Our own"
+        "# Results", "## lottery_ticket", "### Claims of the paper", "### Claims made of other nets or data, tried here", "### Our own"
     ]  # fmt: skip
     places = [overview.index(f"| {name}. |") for name in ("One", "Four", "Two", "Three")]
     assert places == sorted(places)
@@ -87,8 +87,15 @@ def test_claims_of_other_papers_and_our_own_are_counted_apart(results: Path) -> 
     assert pd.read_csv(results / "claims/lottery_ticket.csv")["kind"].to_list() == ["paper", "transferred", "ours", "paper"]
     text = render_text(results, experiment)
     assert "Claims of the paper (2 reproduced, 0 not reproduced, 0 inconclusive; scale: paper)\n  reproduced      One " in text
-    assert "Claims of other papers, tried here (0 reproduced, 1 not reproduced, 0 inconclusive; scale: paper)\n  not rep" in text
+    assert "Claims made of other nets or data, tried here (0 reproduced, 1 not reproduced, 0 inconclusive; scale: paper)\n  not rep" in text
     assert "Our own (0 reproduced, 0 not reproduced, 1 inconclusive; scale: paper)\n  inconclusive    Three " in text
+
+
+def test_an_experiment_without_a_claim_of_its_paper_has_no_counts(results: Path) -> None:
+    experiment = replace(described(figures=()), claims=(ratios("Two", "transferred"), ratios("Three", "ours")))
+    write_results(results, "lottery_ticket", fake_records(rounds=(0,)))
+    report(results, [experiment])
+    assert "(#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | – | – | – |" in (results / "README.md").read_text()
 
 
 def test_a_report_says_where_its_records_come_from(results: Path) -> None:

@@ -124,9 +124,30 @@ def test_the_ledger_counts_a_shared_fit_once() -> None:
     assert laid.rows == [
         ["a", "1", "1.00e+09", "1.00", "1.00e+09", "1.00"],
         ["b", "2", "3.00e+09", "1.50", "3.00e+09", "1.50"],
-        ["all rows, shared fits once", "2", "3.00e+09", "1.50", "3.00e+09", "1.50"],
+        ["all fits that rows show, each once", "2", "3.00e+09", "1.50", "3.00e+09", "1.50"],
     ]
     assert "cpu" in laid.note
+
+
+def test_the_ledger_has_a_row_for_an_arm_that_shows_only_what_was_made_of_fits() -> None:
+    fit = {
+        "arm": "a",
+        "seed": 0,
+        "key": "x",
+        "train_flops": 1e9,
+        "seconds": 3600.0,
+        "total_flops": 1e9,
+        "total_seconds": 3600.0,
+        "device": "cpu",
+    }
+    of_two = fit | {"arm": "ensemble", "key": "y", "train_flops": None, "seconds": 36.0, "total_flops": 2e9, "total_seconds": 7236.0}
+    laid = ledger(tidy(pd.DataFrame([fit, of_two])))
+    assert laid is not None
+    assert laid.rows == [
+        ["a", "1", "1.00e+09", "1.00", "1.00e+09", "1.00"],
+        ["ensemble", "0", "–", "0.01", "2.00e+09", "2.01"],
+        ["all fits that rows show, each once", "1", "1.00e+09", "1.01", "2.00e+09", "2.01"],
+    ]
 
 
 def test_tables_of_nothing_are_no_tables() -> None:
