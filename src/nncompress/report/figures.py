@@ -56,7 +56,7 @@ STYLE: dict[Any, Any] = {
 }
 FEWEST_POINTS = 10
 """A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
-MOST_MARKERS = 60
+MOST_MARKERS = 40
 """A line of more points is marked at places as far apart as tell it from others, lest its markers make a rope of it."""
 MARKERS_APART = 0.08
 """Of the diagonal of the axes."""

@@ -110,7 +110,7 @@ def test_the_band_may_be_the_range() -> None:
     assert (heights.min(), heights.max()) == pytest.approx((97.98, 98.32))
 
 
-@pytest.mark.parametrize(("points", "apart"), [(60, None), (300, MARKERS_APART)])
+@pytest.mark.parametrize(("points", "apart"), [(40, None), (300, MARKERS_APART)])
 def test_a_line_of_many_points_is_marked_at_some_of_them(points: int, apart: float | None) -> None:
     curves = pd.DataFrame([{"arm": "a", "seed": 0, "shift": x / 10, "error": x**2} for x in range(points)])
     figure = draw(Lines("e", "E", (Panel("error", "error"),), x="shift", x_label="shift", source="curves"), tidy(pd.DataFrame()), curves)
