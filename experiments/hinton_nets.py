@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from experiments.checking import refuse_clashes, refuse_empty, refuse_repeats
@@ -13,7 +13,8 @@ from nncompress.types import STRICT, Augmentation, Count, Dataset, Distillation,
 @dataclass(frozen=True)
 class Plain:
     """The net that learns the labels alone, which other arms are measured by (conf/hinton/plain.yaml, conf/hinton/speech.yaml).
-    `taught_learning_rate`: of the same training where the net learns from a teacher, whose targets give a loss of another curvature."""
+    `taught_learning_rate`: of the same training where the net learns from a teacher, whose targets give a loss of another curvature;
+    `taught_steps`: of that, None = as many."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -21,6 +22,7 @@ class Plain:
     training: Training
     taught_learning_rate: Positive
     seeds: list[Seed]
+    taught_steps: Count | None = field(default=None, kw_only=True)
 
     def plain_fit(self, seed: int) -> Fit:
         """The student of a seed that learns the labels alone."""
@@ -28,7 +30,8 @@ class Plain:
 
     def taught(self, plain: Fit, distillation: Distillation, teacher: Logits) -> Fit:
         """The plain net as it learns from a teacher instead."""
-        training = replace(plain.training, learning_rate=self.taught_learning_rate)
+        steps = self.taught_steps or plain.training.steps
+        training = replace(plain.training, learning_rate=self.taught_learning_rate, steps=steps)
         return replace(plain, training=training, distillation=distillation, teacher=teacher)
 
     def check_seeds(self) -> None:
