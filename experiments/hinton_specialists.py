@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from experiments.checking import refuse_empty, refuse_repeats, refuse_unknown_arms
+from experiments.checking import refuse_clashes, refuse_empty, refuse_repeats, refuse_unknown_arms
 from experiments.hinton_specialists_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row, Value
-from nncompress.lab.stages import Consultation, Fit, InitialWeights, Logits, SpecialClasses, SpecialistWeights, Specialty
+from nncompress.lab.stages import Consultation, Ensemble, Fit, InitialWeights, Logits, SpecialClasses, SpecialistWeights, Specialty
 from nncompress.types import STRICT, Count, Dataset, Distillation, Model, Positive, Seed, Training
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds", "arms")
-ARMS = ("generalist", "generalist_trained_on", "specialists", "full_softmax", "full_softmax_soft")
+ARMS = ("generalist", "generalist_trained_on", "generalists_together", "specialists", "full_softmax", "full_softmax_soft")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Config:
     `specialists`: how many there are, `special_classes`: how many classes each has; specialists are asked about the generalist's `top_classes`
     most probable classes. `clustering_temperature`: of the predictions whose covariance is clustered, in so many `clustering_passes`.
     `distillation`: how specialists over all classes learn from the generalist what is not special. `specialist_offset`: added to the seed for
-    each specialist, so that it sees its batches in an order of its own.
+    each specialist, so that it sees its batches in an order of its own, and for each further net of the arm `generalists_together`, which has
+    as many as a generalist with its specialists.
     """
 
     __pydantic_config__ = STRICT
@@ -53,6 +54,7 @@ def check(cfg: Config) -> None:
     refuse_unknown_arms(cfg, ARMS)
     refuse_empty(cfg, "seeds", "arms")
     refuse_repeats(cfg, "seeds", "arms")
+    refuse_clashes(cfg.seeds, "specialist_offset", cfg.specialist_offset, cfg.specialists)
     classes = outputs(cfg.model)
     for name, most, why in (
         ("special_classes", classes - 1, "a specialist must leave classes to its dustbin"),
@@ -82,7 +84,7 @@ def rows(cfg: Config) -> Iterator[Row]:
     stands for them here."""
     for arm in cfg.arms:
         for seed in cfg.seeds:
-            generalist = Fit(cfg.model, cfg.dataset, cfg.training, InitialWeights(cfg.model, seed), seed)
+            generalist = generalist_fit(cfg, seed)
             logits = Logits((generalist,), cfg.dataset)
             classes = SpecialClasses(logits, cfg.specialists, cfg.special_classes, seed, cfg.clustering_temperature, cfg.clustering_passes)
             columns: dict[str, Value] = {"arm": arm, "seed": seed}
@@ -90,9 +92,17 @@ def rows(cfg: Config) -> Iterator[Row]:
                 yield Row(generalist, columns, keep_curves=True)
             elif arm == "generalist_trained_on":  # for as long as a specialist
                 yield Row(replace(generalist, training=cfg.specialist_training, start=generalist), columns, keep_curves=True)
+            elif arm == "generalists_together":
+                others = (generalist_fit(cfg, seed + cfg.specialist_offset * (1 + place)) for place in range(cfg.specialists))
+                yield Row(Ensemble((generalist, *others), cfg.dataset), columns)
             else:
                 fits = tuple(specialist(cfg, arm, generalist, Specialty(classes, place)) for place in range(cfg.specialists))
                 yield Row(Consultation(generalist, fits, classes, cfg.top_classes), columns)
+
+
+def generalist_fit(cfg: Config, seed: int) -> Fit:
+    """A net of all classes."""
+    return Fit(cfg.model, cfg.dataset, cfg.training, InitialWeights(cfg.model, seed), seed)
 
 
 def specialist(cfg: Config, arm: str, generalist: Fit, specialty: Specialty) -> Fit:

@@ -24,7 +24,7 @@ from experiments.hinton_specialists_claims import (
 )
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
-from nncompress.lab.stages import Consultation, Fit, Logits, SpecialistWeights, Specialty
+from nncompress.lab.stages import Consultation, Ensemble, Fit, InitialWeights, Logits, SpecialistWeights, Specialty
 from nncompress.report.claims import judge
 from nncompress.report.declare import Published
 from nncompress.report.records import tidy
@@ -54,7 +54,8 @@ def records(changes: tuple[float, ...], conditional: float, trained_on: float, s
                 f"covered_{k}_right": right + change + apart * (k > 0),
             }
         found.append({**common, "arm": "generalist", "test_accuracy": sum(RIGHT) / sum(EXAMPLES)})
-        found.append({**common, "arm": "generalist_trained_on", "test_accuracy": trained_on})
+        for arm in ("generalist_trained_on", "generalists_together"):
+            found.append({**common, "arm": arm, "test_accuracy": trained_on})
         for arm, better in (("specialists", 0.0), ("full_softmax", 0.0), ("full_softmax_soft", soft + apart / 1e4)):
             found.append(
                 {
@@ -157,6 +158,14 @@ def test_specialists_over_all_classes_have_no_dustbin_and_soft_targets_are_all_t
     assert trained_on == replace(found["full_softmax"].specialists[0], seed=2, specialty=None)
 
 
+def test_as_many_generalists_answer_together_as_there_are_nets_with_specialists() -> None:
+    together = stages(PAPER)["generalists_together"]
+    assert isinstance(together, Ensemble) and together.fits[0] == stages(PAPER)["generalist"]
+    assert len(together.fits) == 1 + PAPER.specialists
+    every = [fit for seed in PAPER.seeds for fit in stages(PAPER, seed)["generalists_together"].fits]
+    assert len({fit.start for fit in every}) == 45 and all(fit.start == InitialWeights(PAPER.model, fit.seed) for fit in every)
+
+
 def test_a_class_has_as_many_specialists_on_average_as_in_the_paper() -> None:
     paper = 61 * 300 / 15_000
     assert PAPER.specialists * PAPER.special_classes / 26 == pytest.approx(paper, abs=0.05)
@@ -186,6 +195,7 @@ def test_smaller_experiments_keep_the_specialists_and_end() -> None:
             "special_classes = 26 of a model with 26 outputs: a specialist must leave classes to its dustbin; give at most 25",
         ),
         ({"specialists": 27}, "specialists = 27 of a model with 26 outputs: their classes come from clusters of the classes; give at most 26"),
+        ({"specialist_offset": 1}, "specialist_offset = 1 leads from one seed to another (1); choose a larger one"),
         ({"top_classes": 11, "model": Model("conv_2")}, "top_classes = 11 of a model with 10 outputs: there are no more; give at most 10"),
         (
             {"specialist_training": replace(PAPER.specialist_training, batch_size=25)},

@@ -95,7 +95,9 @@ def test_an_experiment_without_a_claim_of_its_paper_has_no_counts(results: Path)
     experiment = replace(described(figures=()), claims=(ratios("Two", "transferred"), ratios("Three", "ours")))
     write_results(results, "lottery_ticket", fake_records(rounds=(0,)))
     report(results, [experiment])
-    assert "(#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | – | 0 of 2 reproduced, 2 inconclusive |" in (results / "README.md").read_text()
+    assert (
+        "(#lottery_ticket) | Frankle & Carbin 2019 | paper | 5 | – | 0 of 2 reproduced, 2 inconclusive |" in (results / "README.md").read_text()
+    )
 
 
 def test_a_report_says_where_its_records_come_from(results: Path) -> None:
