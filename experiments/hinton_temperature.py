@@ -17,7 +17,7 @@ from experiments.hinton_nets import Nets
 from experiments.hinton_temperature_claims import CLAIMS, FIGURES, TABLES
 from nncompress.errors import UserError
 from nncompress.lab.row import Row, Value
-from nncompress.lab.stages import Logits
+from nncompress.lab.stages import Fit, Logits
 from nncompress.types import Count, Distillation, Positive
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
@@ -29,12 +29,20 @@ IDENTITY = ("units", "temperature", "hard_weight")
 @dataclass(frozen=True)
 class Config(Nets):
     """`units`: of each hidden layer of the student, `student.widths` but for these. `temperatures`: each tried with `distillation`'s weight of
-    the hard labels; `hard_weights`: each tried at its temperature, on the widest student."""
+    the hard labels; `hard_weights`: each tried at its temperature, on the widest student. `taught_learning_rates`: units -> temperature ->
+    rate, where another than `taught_learning_rate` serves such a student better: the gradient grows with the temperature."""
 
     distillation: Distillation
     units: list[Count]
     temperatures: list[Positive]
     hard_weights: list[Annotated[float, Field(ge=0, le=1)]]
+    taught_learning_rates: dict[int, dict[float, Positive]]
+
+    def student_fit(self, units: int, distillation: Distillation, seed: int) -> Fit:
+        """The student of so many units in each hidden layer, taught at its rate."""
+        rate = self.taught_learning_rates.get(units, {}).get(distillation.temperature, self.taught_learning_rate)
+        cfg = replace(with_units(self, units), taught_learning_rate=rate)
+        return cfg.taught(cfg.plain_fit(seed), distillation, Logits((self.teacher_fit(seed),), self.dataset))
 
 
 def check(cfg: Config) -> None:
@@ -60,17 +68,14 @@ def smaller(cfg: Config) -> Iterator[Config]:
 def rows(cfg: Config) -> Iterator[Row]:
     """For each seed a plain net of every width, and a student of it at every temperature; then the weights of the labels."""
     for seed in cfg.seeds:
-        logits = Logits((cfg.teacher_fit(seed),), cfg.dataset)
         for units in cfg.units:
-            plain = with_units(cfg, units).plain_fit(seed)
-            yield Row(plain, {"arm": "plain", "units": units, "seed": seed})
+            yield Row(with_units(cfg, units).plain_fit(seed), {"arm": "plain", "units": units, "seed": seed})
             for temperature in cfg.temperatures:
                 taught = replace(cfg.distillation, temperature=temperature)
-                yield Row(cfg.taught(plain, taught, logits), identity("temperature", units, taught, seed))
-        widest = with_units(cfg, max(cfg.units)).plain_fit(seed)
+                yield Row(cfg.student_fit(units, taught, seed), identity("temperature", units, taught, seed))
         for weight in cfg.hard_weights:
             taught = replace(cfg.distillation, hard_weight=weight)
-            yield Row(cfg.taught(widest, taught, logits), identity("hard_weight", max(cfg.units), taught, seed))
+            yield Row(cfg.student_fit(max(cfg.units), taught, seed), identity("hard_weight", max(cfg.units), taught, seed))
 
 
 def with_units(cfg: Config, units: int) -> Config:

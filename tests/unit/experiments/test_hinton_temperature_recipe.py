@@ -79,6 +79,16 @@ def test_the_student_of_the_main_table_is_in_the_grid() -> None:
     assert theirs <= {row.stage.key for row in rows(PAPER)}
 
 
+def test_a_student_has_the_rate_of_its_width_and_temperature_or_else_that_of_all() -> None:
+    cfg = replace(PAPER, taught_learning_rate=0.02, taught_learning_rates={30: {1.0: 0.5}})
+    rates = {
+        (row.columns["units"], row.columns["temperature"]): fit_of(row.stage).training.learning_rate
+        for row in rows(cfg)
+        if row.columns["arm"] != "plain"
+    }
+    assert rates.pop((30, 1)) == 0.5 and set(rates.values()) == {0.02}
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
