@@ -70,12 +70,13 @@ def test_the_nets_of_an_ensemble_differ_in_their_initial_weights_only_and_the_ba
     assert {replace(fit, start=ensemble.fits[0].start) for fit in ensemble.fits} == set(baseline.fits)
 
 
-def test_the_student_is_the_baseline_but_for_its_own_start_and_what_it_learns_from() -> None:
+def test_the_student_is_the_baseline_but_for_its_own_start_and_rate_and_what_it_learns_from() -> None:
     stages = [row.stage for row in rows(PAPER) if row.columns["seed"] == 2]
     baseline, ensemble, distilled, *others = stages
     assert isinstance(baseline, Utterances) and isinstance(ensemble, Utterances) and isinstance(distilled, Utterances)
     [student] = distilled.fits
-    assert replace(student, start=baseline.fits[0].start, distillation=None, teacher=None) == baseline.fits[0]
+    as_baseline = replace(student.training, learning_rate=PAPER.training.learning_rate)
+    assert replace(student, start=baseline.fits[0].start, training=as_baseline, distillation=None, teacher=None) == baseline.fits[0]
     assert student.start not in {fit.start for fit in ensemble.fits}
     assert student.teacher == Logits(ensemble.fits, PAPER.dataset)
     assert student.distillation is not None and (student.distillation.temperature, round(student.distillation.hard_weight, 3)) == (2, 0.333)
