@@ -107,7 +107,8 @@ def test_the_pruned_net_is_the_dense_one_pruned_below_the_thresholds_and_trained
 
 
 def test_the_iterative_curve_keeps_at_each_depth_what_the_others_keep() -> None:
-    by_arm = {arm: [row.stage for row in rows(LENET_5) if row.columns["arm"] == arm and row.columns["seed"] == 0] for arm in TRADE_OFF}
+    cfg = replace(LENET_5, arms=list(TRADE_OFF), control_seeds=[0])
+    by_arm = {arm: [row.stage for row in rows(cfg) if row.columns["arm"] == arm] for arm in TRADE_OFF}
     for at_once, iterative, depth in zip(by_arm["l2_retrained"], by_arm["l2_iterative"], LENET_5.depths, strict=True):
         assert isinstance(at_once, Fit) and isinstance(iterative, Fit) and at_once.mask is not None and iterative.mask is not None
         kept = {f"{layer}.weight": share**depth for layer, share in LENET_5.kept.items()}
