@@ -65,7 +65,7 @@ def rows(cfg: Config) -> Iterator[Row]:
         yield Row(teacher, {"arm": "teacher", "seed": seed})
         yield Row(plain, {"arm": "plain", "seed": seed})
         for arm, match in cfg.matches.items():
-            training = replace(cfg.training, learning_rate=match.learning_rate)
-            yield Row(replace(plain, training=training, distillation=match.distillation, teacher=logits), {"arm": arm, "seed": seed})
+            at_its_rate = replace(cfg, taught_learning_rate=match.learning_rate)
+            yield Row(at_its_rate.taught(plain, match.distillation, logits), {"arm": arm, "seed": seed})
         limit = GradientLimit(plain, logits, cfg.limit_temperatures)
         yield Row(limit, {"arm": "gradient_limit", "seed": seed}, keep_curves=True)

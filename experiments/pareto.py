@@ -115,7 +115,7 @@ def small_file(cfg: Config, arm: str, seed: int) -> CompressedFile:
     """The student of a seed, plain or distilled, in the form that the arm names. Codebooks are trained on what the net was trained on."""
     fit, (kind, _, form) = cfg.plain_fit(seed), arm.partition("_")
     if kind == "distilled":
-        fit = replace(fit, distillation=cfg.distillation, teacher=Logits((cfg.teacher_fit(seed),), cfg.dataset))
+        fit = cfg.taught(fit, cfg.distillation, Logits((cfg.teacher_fit(seed),), cfg.dataset))
     sizes = {f"fc{i}.weight": inputs * outputs for i, (inputs, outputs) in enumerate(pairwise(cfg.student.widths), start=1)}
     if form == "int8":
         integers = IntegerWeights(fit)

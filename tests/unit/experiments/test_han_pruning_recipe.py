@@ -157,3 +157,9 @@ def test_ever_smaller_experiments_keep_the_arms_of_the_table() -> None:
     assert all(config.arms[:4] == ["reference", "quality", "pruned", "account"] and len(config.seeds) >= 3 for config in sizes)
     costs = [sum(row.stage.steps for row in rows(config) if isinstance(row.stage, Fit)) for config in sizes]
     assert costs == sorted(costs, reverse=True)
+
+
+def test_lenet_300_100_is_pruned_by_the_quality_parameters_that_were_measured_of_its_dense_nets() -> None:
+    recorded = pd.read_csv(run.ROOT / "results/records/han_pruning.csv")
+    measured = recorded[recorded["arm"] == "quality"].filter(regex="^quality_").mean()
+    assert {layer: pytest.approx(measured[f"quality_{layer}"], abs=6e-4) for layer in PAPER.quality} == PAPER.quality
