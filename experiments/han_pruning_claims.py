@@ -52,6 +52,12 @@ def lead(first: str, second: str, low: float, high: float) -> Statistic:
     return statistic
 
 
+def with_one_density_of_a_depth(records: DataFrame) -> DataFrame:
+    """Nets of one depth stand in one column, though pruning in rounds leaves a few weights more or fewer than pruning at once."""
+    rows = with_error(records)
+    return rows.assign(level=rows.groupby("depth")["density"].transform("mean"))
+
+
 def sensitivity_of_the_first_layer(records: DataFrame) -> Series:
     """Accuracy lost by pruning the first layer alone minus that by the most sensitive of the others, mean over the shares kept."""
     rows = records[records["arm"] == "sensitivity"]
@@ -181,7 +187,7 @@ TABLES = (
     ),
     Table(
         "trade_off", "Test error, %, by share of weights remaining (Figure 5)", "test_error", order=TRADE_OFF, where={"arm": TRADE_OFF},
-        derive=with_error,
+        derive=with_one_density_of_a_depth,
     ),
     Table(
         "iterative", "Test error, %, of iterative pruning by thresholds, by round", "test_error", columns="round", derive=with_error,

@@ -26,14 +26,17 @@ __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("seeds", "arms")  # not `shares`, since each round prunes what the one before has left
 IDENTITY = ("share",)
-BY: dict[str, Importance] = {"units_by_weights": "weights", "units_by_activity": "activity", "units_at_random": "random"}
+BY: dict[str, Importance] = {
+    "units_by_weights": "weights", "units_by_activity": "activity", "units_by_output": "output", "units_at_random": "random",
+}  # fmt: skip
 ARMS = ("dense", "int8", *BY, "fresh", "single_weights")
 
 
 @dataclass(frozen=True)
 class Config:
-    """`shares`: of the units of each hidden layer that are left, from one round to the next, falling. `single_weights` keeps in each round as
-    many weights of each layer as the smaller net has. `batches`, `timings`: how speed is measured."""
+    """`shares`: of the units of each hidden layer that are left, from one round to the next, falling. `trimmed_shares`: the same, each pruned
+    from the dense net at once. `single_weights` keeps in each round as many weights of each layer as the smaller net has. `batches`,
+    `timings`: how speed is measured."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -41,6 +44,7 @@ class Config:
     training: Training
     retraining: Training
     shares: list[Annotated[float, Field(gt=0, lt=1)]]
+    trimmed_shares: list[Annotated[float, Field(gt=0, lt=1)]]
     batches: tuple[Count, ...]
     timings: Count
     seeds: list[Seed]
@@ -51,7 +55,9 @@ def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     refuse_unknown_arms(cfg, ARMS)
     refuse_empty(cfg, "seeds", "shares", "batches")
-    refuse_repeats(cfg, "seeds", "arms", "shares", "batches")
+    refuse_repeats(cfg, "seeds", "arms", "shares", "trimmed_shares", "batches")
+    if both := sorted(set(cfg.shares) & set(cfg.trimmed_shares)):
+        raise UserError(f"trimmed_shares = {list(cfg.trimmed_shares)}: {both[0]} is one of shares already; give it in one of the two")
     if cfg.model.name != "mlp" or len(cfg.model.widths) < 3:
         raise UserError(f"model.name = {cfg.model.name}: units are removed from an mlp with hidden layers; give model.widths of one")
     if list(cfg.shares) != sorted(cfg.shares, reverse=True):
@@ -83,6 +89,8 @@ def rows(cfg: Config) -> Iterator[Row]:
             form: Form = "csr" if arm == "single_weights" else "dense"
             for share, fit in zip(cfg.shares, rounds(cfg, arm, dense), strict=True):
                 yield Row(replace(speed, fit=fit, form=form), {"arm": arm, "share": share, "seed": seed})
+            for share in cfg.trimmed_shares if arm in BY else ():
+                yield Row(replace(speed, fit=without_units(cfg, dense, share, BY[arm])), {"arm": arm, "share": share, "seed": seed})
 
 
 def rounds(cfg: Config, arm: str, dense: Fit) -> Iterator[Fit]:
@@ -100,5 +108,11 @@ def rounds(cfg: Config, arm: str, dense: Fit) -> Iterator[Fit]:
             mask = PrunedMask(fit, {name: 1 - left for name, left in kept.items()})
             fit = replace(fit, training=cfg.retraining, start=fit, mask=mask)
         else:
-            fit = replace(fit, model=small, training=cfg.retraining, start=SmallerWeights(fit, small, BY[arm], dense.seed))
+            fit = without_units(cfg, fit, share, BY[arm])
         yield fit
+
+
+def without_units(cfg: Config, fit: Fit, share: float, by: Importance) -> Fit:
+    """The net with this share of the units that `cfg.model` has, the most important ones of `fit`, trained on."""
+    small = smaller_model(cfg.model, share)
+    return replace(fit, model=small, training=cfg.retraining, start=SmallerWeights(fit, small, by, fit.seed))

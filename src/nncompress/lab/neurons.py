@@ -11,12 +11,12 @@ import numpy as np
 
 from nncompress.lab.stage import Artifact, Stage
 from nncompress.lab.stages import Fit, pack
-from nncompress.prune import importance_by_weights, keep_units, without_units
+from nncompress.prune import importance_by_weights, keep_units, outgoing_norms, without_units
 from nncompress.types import Count, Model, Seed
 
-Importance = Literal["weights", "activity", "random"]
+Importance = Literal["weights", "activity", "output", "random"]
 """Of a unit: the norms of its weights, in times out; how often its output is not zero on the training split, one less its APoZ (Hu et al.
-2016); drawn at random."""
+2016); its mean output there times the norm of its outgoing weights, about what the next layer loses with it; drawn at random."""
 
 Form = Literal["dense", "csr", "int8"]
 """`dense`: float32 matrices. `csr`: compressed sparse rows, float32 values with 32-bit indices. `int8`: PyTorch's own dynamic quantisation,
@@ -43,11 +43,13 @@ class SmallerWeights(Stage):
         weights = given[self.fit].weights
         ordered = {name: weights[name] for name in _names(self.fit.model)}
         importance = importance_by_weights(ordered)
-        if self.importance == "activity":
-            from nncompress.train.fit import unit_activations
+        if self.importance in ("activity", "output"):
+            from nncompress.train.fit import unit_activations, unit_outputs
 
-            active = unit_activations(self.fit.model, self.fit.dataset, weights, lab.runtime)
-            importance = {layer: active[layer] for layer in importance}
+            of_units = unit_activations if self.importance == "activity" else unit_outputs
+            found = of_units(self.fit.model, self.fit.dataset, weights, lab.runtime)
+            norms = outgoing_norms(ordered) if self.importance == "output" else dict.fromkeys(importance, 1.0)
+            importance = {layer: found[layer] * norms[layer] for layer in importance}
         elif self.importance == "random":
             from nncompress.data.order import raw_bits
 

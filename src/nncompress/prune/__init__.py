@@ -3,7 +3,7 @@
 from nncompress.prune.account import Account, Layer, account
 from nncompress.prune.magnitude import keep_largest
 from nncompress.prune.mask import density, layer_densities, overlap, overlap_by_chance, shuffle_masks, whole_masks
-from nncompress.prune.neurons import importance_by_weights, keep_units, without_units
+from nncompress.prune.neurons import importance_by_weights, keep_units, outgoing_norms, without_units
 from nncompress.prune.schedule import one_shot_fraction, surviving_share
 from nncompress.prune.threshold import adjusted_dropout, gaussian_share, keep_above, quality_keeping, thresholds
 from nncompress.prune.units import without_dead_units
@@ -21,6 +21,7 @@ __all__ = [
     "keep_units",
     "layer_densities",
     "one_shot_fraction",
+    "outgoing_norms",
     "overlap",
     "overlap_by_chance",
     "quality_keeping",

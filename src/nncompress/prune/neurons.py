@@ -18,11 +18,15 @@ def importance_by_weights(weights: Weights) -> dict[str, np.ndarray]:
 
     Returns: layer -> (units,), without the output layer.
     """
-    found = {}
-    for layer, following in pairwise(_layers(weights)):
-        incoming, outgoing = weights[f"{layer}.weight"], _outgoing(weights, layer, following)
-        found[layer] = np.linalg.norm(incoming.reshape(len(incoming), -1), axis=1) * np.sqrt(np.square(outgoing).sum((0, 2)))
-    return found
+    outgoing = outgoing_norms(weights)
+    incoming = {layer: weights[f"{layer}.weight"].reshape(len(norms), -1) for layer, norms in outgoing.items()}
+    return {layer: np.linalg.norm(incoming[layer], axis=1) * norms for layer, norms in outgoing.items()}
+
+
+def outgoing_norms(weights: Weights) -> dict[str, np.ndarray]:
+    """Of each hidden unit the L2 norm of the weights that read it: layer -> (units,), without the output layer. `weights` as above."""
+    pairs = pairwise(_layers(weights))
+    return {layer: np.sqrt(np.square(_outgoing(weights, layer, following)).sum((0, 2))) for layer, following in pairs}
 
 
 def keep_units(importance: Mapping[str, np.ndarray], share: Mapping[str, float]) -> dict[str, np.ndarray]:

@@ -320,18 +320,31 @@ def activations(model: Model, dataset: Dataset, weights: Weights, runtime: Runti
 def unit_activations(model: Model, dataset: Dataset, weights: Weights, runtime: Runtime) -> dict[str, np.ndarray]:
     """Of each unit of each layer the share of its outputs that is not zero, (units,), over the training split and, behind a convolution, its
     places: one less its APoZ (Hu et al. 2016). In float32, after ReLU and pooling; of the output layer the logits."""
+    return mean_over_outputs(lambda x: x.count_nonzero((0, 2)), model, dataset, weights, runtime)
+
+
+def unit_outputs(model: Model, dataset: Dataset, weights: Weights, runtime: Runtime) -> dict[str, np.ndarray]:
+    """Of each unit of each layer its mean output, (units,), over the same outputs as `unit_activations`."""
+    return mean_over_outputs(lambda x: x.sum((0, 2), dtype=torch.float64), model, dataset, weights, runtime)
+
+
+def mean_over_outputs(
+    total: Callable[[Tensor], Tensor], model: Model, dataset: Dataset, weights: Weights, runtime: Runtime
+) -> dict[str, np.ndarray]:
+    """Of each layer the sum of `total` over chunks of the training split, (examples, units, places) -> (units,), over the number of outputs of
+    a unit."""
     with computing(runtime), torch.no_grad():
         net = build(model)
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
         net.to(runtime.device)
         data = splits(dataset, runtime.data_dir)
         layers = {name: module for name, module in net.named_children() if isinstance(module, nn.Linear | nn.Conv2d)}
-        nonzero = {name: np.zeros(len(module.weight)) for name, module in layers.items()}
+        totals = {name: np.zeros(len(module.weight)) for name, module in layers.items()}
         outputs = dict.fromkeys(layers, 0)
 
         def count(layer: str, x: Tensor) -> None:
-            by_unit = x.reshape(len(x), len(nonzero[layer]), -1)  # also of places that were laid flat already, channel by channel
-            nonzero[layer] += by_unit.count_nonzero((0, 2)).cpu().numpy()
+            by_unit = x.reshape(len(x), len(totals[layer]), -1)  # also of places that were laid flat already, channel by channel
+            totals[layer] += total(by_unit).cpu().numpy()
             outputs[layer] += by_unit.shape[0] * by_unit.shape[2]
 
         for chunk in chunks(data.train_x):
@@ -343,7 +356,7 @@ def unit_activations(model: Model, dataset: Dataset, weights: Weights, runtime: 
                     layer = name
                 x = module(x)
             count(layer, x)
-        return {name: counts / outputs[name] for name, counts in nonzero.items()}
+        return {name: summed / outputs[name] for name, summed in totals.items()}
 
 
 def interpolate(
@@ -408,4 +421,5 @@ __all__ = [
     "time_per_step",
     "trainer",
     "unit_activations",
+    "unit_outputs",
 ]

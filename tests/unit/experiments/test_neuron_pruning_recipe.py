@@ -20,9 +20,9 @@ from nncompress.report.claims import judge
 PAPER: Config = request(run.CONF, ["experiment=neuron_pruning"]).config
 
 
-def verdicts(lost: float, random_before: float, sparse: float, small: float, of_bytes: float) -> dict[str, str]:
+def verdicts(lost: float, random_before: float, sparse: float, small: float, of_bytes: float, by_output: float = 0.92) -> dict[str, str]:
     """Of five seeds: the accuracy that pruning units costs, that of random units before retraining, the speed-ups of a tenth of the weights
-    sparse and small, and by how much of their compression the smaller nets are faster."""
+    sparse and small, by how much of their compression the smaller nets are faster, and the accuracy before retraining of those by output."""
     found: list[dict[str, Any]] = []
 
     def add(arm: str, share: float, weights: float, accuracy: float, compression: float, speed: float, before: float | None = None) -> None:
@@ -40,8 +40,10 @@ def verdicts(lost: float, random_before: float, sparse: float, small: float, of_
         add("dense", 1, 1000, 0.98 + apart, 1, 1)
         add("int8", 1, 1000, 0.98, 4, 1.2)
         for arm in UNITS:
-            before = random_before if arm == "units_at_random" else 0.9
+            before = {"units_at_random": random_before, "units_by_output": by_output}.get(arm, 0.9)
+            add(arm, 0.83, 800, 0.98 - lost, 1.2, 1.2**of_bytes, before)
             add(arm, 0.75, 700, 0.98 - lost, 1.4, 1.4**of_bytes, before)
+            add(arm, 0.5, 350, 0.98 - lost, 2.0, 2.0**of_bytes, before)
             add(arm, 0.25, 100, 0.9, 10, small, 0.5)
         add("single_weights", 0.75, 700, 0.98, 0.7, 0.5)
         add("single_weights", 0.25, 100, 0.98, 5, sparse)
@@ -50,9 +52,10 @@ def verdicts(lost: float, random_before: float, sparse: float, small: float, of_
 
 def test_every_claim_can_come_out_each_way() -> None:
     assert set(verdicts(lost=0.001, random_before=0.5, sparse=0.5, small=8, of_bytes=1).values()) == {"reproduced"}
-    refuted = verdicts(lost=0.01, random_before=0.95, sparse=8, small=6, of_bytes=1)
+    refuted = verdicts(lost=0.01, random_before=0.95, sparse=8, small=6, of_bytes=1, by_output=0.8)
     assert {claim for claim, verdict in refuted.items() if verdict == "not reproduced"} == {
-        "activity_harmless", "activity_beats_random", "single_weights_slow", "units_faster", "bytes_are_not_time",
+        "trimmed_harmless", "trimmed_beats_random", "activity_harmless", "activity_beats_random", "output_beats_random",
+        "output_beats_weights", "single_weights_slow", "units_faster", "bytes_are_not_time",
     }  # fmt: skip
     fast_when_sparse = verdicts(lost=0.001, random_before=0.5, sparse=8, small=8, of_bytes=1)
     assert fast_when_sparse["units_faster_at_the_same_accuracy"] == "not reproduced"
@@ -84,6 +87,14 @@ def test_rounds_prune_what_the_one_before_has_left() -> None:
     assert fresh.fit.model == second.fit.model and fresh.fit.training == PAPER.training
 
 
+def test_a_trimmed_net_is_pruned_from_the_dense_one_at_once() -> None:
+    stages = {(str(r.columns["arm"]), r.columns["share"]): r.stage for r in rows(PAPER) if r.columns["seed"] == 0}
+    trimmed, dense = stages["units_by_activity", 0.83], stages["dense", 1.0]
+    assert isinstance(trimmed, Speed) and isinstance(trimmed.fit.start, SmallerWeights) and isinstance(dense, Speed)
+    assert trimmed.fit.model.widths == (784, 249, 83, 10) and trimmed.fit.start.fit == dense.fit
+    assert trimmed.fit.training == PAPER.retraining and ("fresh", 0.83) not in stages
+
+
 def test_single_weights_keeps_as_many_of_each_layer_as_the_smaller_net_has() -> None:
     stages = {(str(r.columns["arm"]), r.columns["share"]): r.stage for r in rows(PAPER) if r.columns["seed"] == 0}
     for share in PAPER.shares:
@@ -95,13 +106,14 @@ def test_single_weights_keeps_as_many_of_each_layer_as_the_smaller_net_has() -> 
 
 def test_a_budget_shrinks_it() -> None:
     sizes = [len(list(rows(config))) for config in smaller(PAPER)]
-    assert sizes[0] == 5 * (2 + 5 * 6) and sizes == sorted(sizes, reverse=True) and sizes[-1] == 3 * (2 + 5 * 2)
+    assert sizes[0] == 5 * (2 + 6 * 6 + 4) and sizes == sorted(sizes, reverse=True) and sizes[-1] == 3 * (2 + 6 * 2 + 4)
 
 
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         ({"shares": [0.5, 0.75]}, "shares = [0.5, 0.75]: give them falling, since each round prunes what the one before has left"),
+        ({"trimmed_shares": [0.5]}, "trimmed_shares = [0.5]: 0.5 is one of shares already; give it in one of the two"),
         ({"shares": []}, "shares is empty: give at least one"),
         (
             {"model": replace(PAPER.model, name="lenet_300_100", widths=())},

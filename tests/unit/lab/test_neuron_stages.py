@@ -50,6 +50,16 @@ def test_units_of_small_weights_go_first(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pruned("weights", trained, tmp_path)["fc1.weight"], trained["fc1.weight"][[0, 2, 5]])
 
 
+def test_units_go_first_whose_output_times_outgoing_weights_is_small(tmp_path: Path) -> None:
+    trained = weights()
+    trained["fc1.weight"][:] = 0
+    trained["fc1.bias"][:] = [1, 2, 3, 4, 5, -6]  # their outputs, of any image
+    trained["fc2.weight"][:] = 0
+    trained["fc2.weight"][0] = [6, 5, 1, 0.5, 0, 9]  # products: 6, 10, 3, 2, 0, 0
+    found = pruned("output", trained, tmp_path)
+    np.testing.assert_array_equal(found["fc1.bias"], [1, 2, 3])
+
+
 def test_random_units_are_a_function_of_the_seed(tmp_path: Path) -> None:
     first, again, others = (pruned("random", weights(), tmp_path, seed)["fc1.weight"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
