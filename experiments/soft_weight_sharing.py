@@ -26,15 +26,16 @@ __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 SELECTS = ("seeds", "control_seeds", "arms", "taus")
 IDENTITY = ("tau",)
 HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
-ARMS = (*HEADLINE, "learnt_zero_share", "tau")
+ARMS = (*HEADLINE, "even_starts", "learnt_zero_share", "tau")
 PICTURES = ("mixture/step", "mixture/means", "mixture/log_precisions", "mixture/log_shares", "mixture/counts", "mixture/edges")
 
 
 @dataclass(frozen=True)
 class Config:
     """`training`: of the dense net. `retraining`: of the same net under the mixture of `sharing`. `merge_below`: divergence in nats under which
-    two components are one. `zero_share_prior`: of pi_0 in the arm `learnt_zero_share`. `taus`: values of sharing.tau that the arm `tau` tries.
-    `control_seeds`: of these two arms; `seeds`: of the others."""
+    two components are one. `even_rate`: of all of the mixture's parameters in the arm `even_starts`, whose means start over the range of the
+    weights. `zero_share_prior`: of pi_0 in the arm `learnt_zero_share`. `taus`: values of sharing.tau that the arm `tau` tries.
+    `control_seeds`: of these three arms; `seeds`: of the others."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -43,6 +44,7 @@ class Config:
     retraining: Training
     sharing: SoftSharing
     merge_below: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    even_rate: Positive
     zero_share_prior: Beta
     taus: list[Positive]
     seeds: list[Seed]
@@ -81,6 +83,9 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
         yield Row(file(cfg, seed, replace(cfg.sharing, zero_precision=None, precisions=None)), columns)
     elif arm == "nearest_mean":
         yield Row(file(cfg, seed, cfg.sharing, "nearest"), columns)
+    elif arm == "even_starts":
+        rates = dict.fromkeys(("mean_rate", "precision_rate", "share_rate"), cfg.even_rate)
+        yield Row(file(cfg, seed, replace(cfg.sharing, reach=None, initial_std=None, **rates)), columns)
     elif arm == "learnt_zero_share":
         yield Row(file(cfg, seed, replace(cfg.sharing, zero_share_prior=cfg.zero_share_prior)), columns)
     else:
