@@ -52,7 +52,10 @@ class SharedWeights(Stage):
         weights, codes = dict(trained.weights), {}
         for name, bits in self.weight_bits.items():
             entries = (self.entries or {}).get(name)
-            tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed, entries=entries)
+            try:
+                tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed, entries=entries)
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from error
             assert tensor.codes is not None
             flat, kept = np.zeros(weights[name].size, np.uint16), slice(None) if tensor.positions is None else tensor.positions
             flat[kept] = tensor.codes

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncompress.errors import UserError
 from nncompress.lab.lab import Lab
 from nncompress.lab.quantizing import CompressedFile, IntegerWeights, SharedWeights
 from nncompress.lab.stages import Fit, InitialWeights, PrunedMask
@@ -40,6 +41,11 @@ def test_shared_weights_have_as_many_values_as_their_codes_tell_apart_and_the_ma
         assert not found.weights[name][~pruned.masks[name]].any()
         assert np.abs(found.weights[name] - pruned.weights[name]).max() < 0.5 * np.abs(pruned.weights[name]).max()
     np.testing.assert_array_equal(found.weights["fc1.bias"], pruned.weights["fc1.bias"])
+
+
+def test_a_layer_with_fewer_weights_than_codebook_entries_is_named(lab: Lab) -> None:
+    with pytest.raises(UserError, match=r"^fc3\.weight: 255 codebook entries for 60 weights: take fewer bits, or leave the layer unshared$"):
+        lab.get(SharedWeights(PRUNED, {**BITS, "fc3.weight": 8}))
 
 
 def test_fine_tuning_moves_the_codebook_and_nothing_out_of_its_cluster(lab: Lab) -> None:
