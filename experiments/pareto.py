@@ -23,6 +23,7 @@ from nncompress.errors import UserError
 from nncompress.lab.neurons import Speed
 from nncompress.lab.quantizing import CompressedFile, IntegerWeights, SharedWeights
 from nncompress.lab.row import Row
+from nncompress.lab.smallest import SmallestFile
 from nncompress.lab.stage import Stage
 from nncompress.lab.stages import Fit, Logits, fit_of
 from nncompress.types import STRICT, Count, Distillation, Training
@@ -139,16 +140,16 @@ def recorded(method: Method) -> Iterator[Row]:
 
     asked = request(CONF, [f"experiment={method.experiment}"])
     for row in asked.recipe.rows(asked.config):
-        if row.columns["arm"] in method.arms and isinstance(row.stage, Fit | Speed | CompressedFile):
+        if row.columns["arm"] in method.arms and isinstance(row.stage, Fit | Speed | CompressedFile | SmallestFile):
             point = " ".join(f"{name} {value}" for name, value in row.columns.items() if name not in ("arm", "seed"))
             columns = {"origin": asked.values["recipe"], "arm": row.columns["arm"], "point": point, "seed": row.columns["seed"]}
             yield Row(row.stage, columns)
 
 
-def file_of(stage: Stage, coder: str) -> CompressedFile:
+def file_of(stage: Stage, coder: str) -> CompressedFile | SmallestFile:
     """The file of a net: what is one already as it is; a pruned net as its weights and the gaps between them, as wide as takes the fewest
     bytes."""
-    if isinstance(stage, CompressedFile):
+    if isinstance(stage, CompressedFile | SmallestFile):
         return stage
     fit = fit_of(stage)
     if isinstance(stage, Speed) and stage.form == "int8":

@@ -18,7 +18,7 @@ Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 SMALL, INT8, SHARED = "smaller nets", "smaller nets, 8-bit integers", "smaller nets, shared weights"
 DISTILLED, DISTILLED_SHARED = "smaller nets, distilled", "smaller nets, distilled, shared weights"
 TICKETS, UNITS, PRUNED, QUANTIZED = "lottery tickets", "units pruned", "weights pruned", "shared weights"
-DEEP_COMPRESSION, SOFT_SHARING = "Deep Compression", "soft weight sharing"
+DEEP_COMPRESSION, SOFT_SHARING, TOGETHER = "Deep Compression", "soft weight sharing", "distilled, pruned, shared, coded from context"
 METHOD = {
     "small": SMALL,
     "small_int8": INT8,
@@ -34,11 +34,12 @@ METHOD = {
     "pruning_and_quantization": DEEP_COMPRESSION,
     "soft_weight_sharing": SOFT_SHARING,
     "tau": SOFT_SHARING,
+    "smallest": TOGETHER,
 }
 """Arm -> the method that it is of. Other arms are methods of their own."""
 ORDER = (
     SMALL, DISTILLED, QUANTIZED, TICKETS, UNITS, PRUNED, DEEP_COMPRESSION, SOFT_SHARING,
-    INT8, DISTILLED_SHARED, SHARED,  # these have the colours of the first three
+    INT8, DISTILLED_SHARED, SHARED, TOGETHER,  # these have the colours of the first four
 )  # fmt: skip
 POINT = ("origin", "arm", "point")
 """What tells files apart, but for the seed."""

@@ -84,8 +84,8 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
     elif arm == "nearest_mean":
         yield Row(file(cfg, seed, cfg.sharing, "nearest"), columns)
     elif arm == "even_starts":
-        rates = dict.fromkeys(("mean_rate", "precision_rate", "share_rate"), cfg.even_rate)
-        yield Row(file(cfg, seed, replace(cfg.sharing, reach=None, initial_std=None, **rates)), columns)
+        even, rate = replace(cfg.sharing, reach=None, initial_std=None), cfg.even_rate
+        yield Row(file(cfg, seed, replace(even, mean_rate=rate, precision_rate=rate, share_rate=rate)), columns)
     elif arm == "learnt_zero_share":
         yield Row(file(cfg, seed, replace(cfg.sharing, zero_share_prior=cfg.zero_share_prior)), columns)
     else:

@@ -14,12 +14,13 @@ import pytest
 import run
 from experiments.deep_compression import rows as deep_compression_rows
 from experiments.pareto import Config, Method, check, file_of, rows, shrinks, smaller
-from experiments.pareto_claims import BUDGETS, CLAIMS, FIGURES, METHOD, best, by_method, every_file, on_the_frontier, within_budgets
+from experiments.pareto_claims import BUDGETS, CLAIMS, FIGURES, METHOD, ORDER, best, by_method, every_file, on_the_frontier, within_budgets
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.neurons import Speed
 from nncompress.lab.quantizing import CompressedFile, IntegerWeights, SharedWeights
 from nncompress.lab.row import Row
+from nncompress.lab.smallest import SmallestFile
 from nncompress.lab.stages import Fit, Logits
 from nncompress.report.claims import judge
 from nncompress.report.figures import draw
@@ -130,9 +131,9 @@ def test_every_net_becomes_a_file() -> None:
         "neuron_pruning": {"units_by_activity": 7 * seeds},
         "deep_compression": {
             "pruned": seeds, "deep_compression": seeds, "pruning_only": 6 * controls, "pruning_and_quantization": 6 * controls,
-            "quantization_only": 7 * controls,
+            "quantization_only": 6 * controls,
         },
-        "soft_weight_sharing": {"soft_weight_sharing": seeds, "tau": 3 * controls},
+        "soft_weight_sharing": {"soft_weight_sharing": seeds, "tau": 5 * controls},
     }  # fmt: skip
     own = {("pareto", arm): sizes * seeds for arm in PAPER.arms}
     assert counts == own | {(origin, arm): count for origin, arms in taken.items() for arm, count in arms.items()}
@@ -146,6 +147,13 @@ def test_files_of_other_recipes_are_theirs_and_tickets_are_stored_with_their_pla
     dense, ticket = tickets["round 0"], tickets["round 9"]
     assert isinstance(dense, CompressedFile) and dense.index_bits == {} and isinstance(dense.net, Fit) and dense.net.mask is None
     assert isinstance(ticket, CompressedFile) and ticket.index_bits is None and isinstance(ticket.net, Fit) and ticket.net.mask is not None
+
+
+def test_a_chosen_file_of_another_recipe_stays_what_it_is() -> None:
+    asked = request(run.CONF, ["experiment=smoke/pareto", "arms=[]"])
+    chosen = [row for row in asked.recipe.rows(asked.config) if row.columns["arm"] == "smallest"]
+    assert [row.columns["seed"] for row in chosen] == [0, 1] and all(isinstance(row.stage, SmallestFile) for row in chosen)
+    assert METHOD["smallest"] in ORDER
 
 
 def of(arm: str, point: str) -> CompressedFile:
