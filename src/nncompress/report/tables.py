@@ -11,7 +11,7 @@ import pandas as pd
 
 from nncompress.report.declare import Published, Table
 from nncompress.report.records import chosen, comparable, nearest, scale_of
-from nncompress.report.words import natural, number, percent, span, spoken, with_unit
+from nncompress.report.words import mean_and_spread, natural, number, percent, span, spoken, with_unit
 
 __all__ = [
     "CSV_COLUMNS", "Laid", "Published", "Table", "by_kind", "estimate", "lay", "ledger", "markdown", "pipes", "text", "verdicts_markdown",
@@ -70,9 +70,10 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
                 continue
             cell = found[column]
             published = _published(paper, records, table, {index: name, columns: column})
+            spread = cell["std"] / sqrt(cell["count"]) if table.spread == "standard_error" else cell["std"]
             row.append(
                 ("≥ " if cell["bound"] else "")
-                + _shown(cell["mean"], cell["std"] / sqrt(cell["count"]) if table.spread == "standard_error" else cell["std"], table)
+                + mean_and_spread(cell["mean"], spread, table.unit)
                 + (f" (paper {number(published, table.unit)})" if published is not None else "")
             )
             cells.append((table.name, name, column, table.metric, cell["mean"], cell["std"], int(cell["count"]), published, scale_of(records)))
@@ -154,8 +155,7 @@ def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) 
         if values.empty:
             continue
         unit = table.units[metric]
-        deviation = f" ± {number(values.std(), unit)}" if len(values) > 1 else ""
-        ours = f"{number(values.mean(), unit)}{deviation}"
+        ours = mean_and_spread(values.mean(), values.std(), unit)
         place = percent(density) if pd.notna(density) else ""
         what = line["note"] or spoken(metric)
         rows.append([what, spoken(arm), place, with_unit(line["value"], unit), ours, str(len(values)), line["source"]])
@@ -172,10 +172,6 @@ def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) 
 def _cells(cells: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     numbers = {"mean": float, "std": float, "paper": float, "n": int}
     return pd.DataFrame(cells, columns=list(CSV_COLUMNS)).astype(numbers)
-
-
-def _shown(mean: float, spread: float, table: Table) -> str:
-    return number(mean, table.unit) + (f" ± {number(spread, table.unit)}" if pd.notna(spread) else "")
 
 
 def _flops(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isinf, isnan
+from math import floor, isfinite, isinf, isnan, log10
 from typing import Any
 
 from nncompress.report.declare import Unit
@@ -54,8 +54,20 @@ def number(value: float | None, unit: Unit, *, signed: bool = False) -> str:
     if isinf(value):
         return "∞" if value > 0 else "−∞"
     value = 100 * value if unit in ("%", "pp") else value
-    text = f"{value:{'+' if signed else ''}.{DIGITS[unit]}f}" if unit in DIGITS else f"{value:{'+' if signed else ''}.4g}"
+    digits = f".{DIGITS[unit]}f" if unit in DIGITS else ",.0f" if 1e4 <= abs(value) < 1e12 else ".4g"
+    text = f"{value:{'+' if signed else ''}{digits}}"
     return "0" if text in ("-0", "+0") else text.replace("-", "−")
+
+
+def mean_and_spread(mean: float, spread: float | None, unit: Unit) -> str:
+    """'98.00 ± 1.00', in the unit, without its name; of numbers without one, both with the decimals that give the mean four figures, none where
+    all values are the same whole number. Without a spread the mean alone."""
+    if spread is None or isnan(spread):
+        return number(mean, unit)
+    if unit in DIGITS or not 1e-3 <= abs(mean) < 1e12 or not isfinite(spread):
+        return f"{number(mean, unit)} ± {number(spread, unit)}"
+    decimals = 0 if spread == 0 and mean == round(mean) else max(0, 3 - floor(log10(abs(mean))))
+    return f"{mean:,.{decimals}f} ± {spread:,.{decimals}f}".replace("-", "−")
 
 
 def with_unit(value: float | None, unit: Unit) -> str:

@@ -130,7 +130,7 @@ def test_every_net_becomes_a_file() -> None:
         "lottery_ticket": {"winning_ticket": 21 * seeds},
         "neuron_pruning": {"units_by_activity": 7 * seeds},
         "deep_compression": {
-            "pruned": seeds, "deep_compression": seeds, "pruning_only": 6 * controls, "pruning_and_quantization": 6 * controls,
+            "pruned": seeds, "deep_compression": seeds, "pruning_only": 7 * controls, "pruning_and_quantization": 7 * controls,
             "quantization_only": 6 * controls,
         },
         "soft_weight_sharing": {"soft_weight_sharing": seeds, "tau": 5 * controls},

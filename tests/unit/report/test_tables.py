@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from experiments.lottery_ticket_claims import TABLES
+from nncompress.report.declare import Unit
 from nncompress.report.records import tidy
 from nncompress.report.tables import CSV_COLUMNS, Published, Table, lay, ledger, markdown, text
-from nncompress.report.words import number, percent, span, spoken, with_unit
+from nncompress.report.words import mean_and_spread, number, percent, span, spoken, with_unit
 from tests.unit.report.fake import fake_records
 
 NO_PAPER = pd.DataFrame()
@@ -173,3 +174,22 @@ def test_numbers_are_shown_in_their_unit() -> None:
         "one-shot",
         "rewinding to step 500",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "unit", "shown"),
+    [
+        (0.98, 0.01, "%", "98.00 ± 1.00"),
+        (1066742.0, 0.0, "", "1,066,742 ± 0"),
+        (29157.4, 402.3, "", "29,157 ± 402"),
+        (6.001, 0.0006966, "", "6.001 ± 0.001"),
+        (6.0, 0.0, "", "6 ± 0"),
+        (0.25, 0.0123, "", "0.2500 ± 0.0123"),
+        (-2.5, 0.1, "", "−2.500 ± 0.100"),
+        (4e-5, 1e-5, "", "4e−05 ± 1e−05"),
+        (66.6, float("nan"), "", "66.6"),
+        (123456.0, None, "", "123,456"),
+    ],
+)
+def test_a_mean_and_its_spread_have_the_same_decimals(mean: float, spread: float | None, unit: Unit, shown: str) -> None:
+    assert mean_and_spread(mean, spread, unit) == shown
