@@ -27,6 +27,7 @@ METHOD = {
     "distilled_shared": DISTILLED_SHARED,
     "winning_ticket": TICKETS,
     "units_by_activity": UNITS,
+    "units_by_weights": UNITS,
     "pruned": PRUNED,
     "pruning_only": PRUNED,
     "quantization_only": QUANTIZED,

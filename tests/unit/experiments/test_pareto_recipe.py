@@ -128,7 +128,7 @@ def test_every_net_becomes_a_file() -> None:
     sizes, seeds, controls = len(PAPER.hidden), 5, 3
     taken = {
         "lottery_ticket": {"winning_ticket": 21 * seeds},
-        "neuron_pruning": {"units_by_activity": 7 * seeds},
+        "neuron_pruning": {"units_by_activity": 7 * seeds, "units_by_weights": 7 * seeds},
         "deep_compression": {
             "pruned": seeds, "deep_compression": seeds, "pruning_only": 7 * controls, "pruning_and_quantization": 7 * controls,
             "quantization_only": 6 * controls,
