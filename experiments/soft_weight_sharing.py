@@ -26,16 +26,17 @@ __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 SELECTS = ("seeds", "control_seeds", "arms", "taus")
 IDENTITY = ("tau",)
 HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
-ARMS = (*HEADLINE, "even_starts", "learnt_zero_share", "tau")
+ARMS = (*HEADLINE, "even_starts", "no_hyper_priors_as_tutorial", "learnt_zero_share", "tau")
 PICTURES = ("mixture/step", "mixture/means", "mixture/log_precisions", "mixture/log_shares", "mixture/counts", "mixture/edges")
 
 
 @dataclass(frozen=True)
 class Config:
     """`training`: of the dense net. `retraining`: of the same net under the mixture of `sharing`. `merge_below`: divergence in nats under which
-    two components are one. `even_rate`: of all of the mixture's parameters in the arm `even_starts`, whose means start over the range of the
-    weights. `zero_share_prior`: of pi_0 in the arm `learnt_zero_share`. `taus`: values of sharing.tau that the arm `tau` tries.
-    `control_seeds`: of these three arms; `seeds`: of the others."""
+    two components are one. `even_rate`: of all of the mixture's parameters in the arms `even_starts` and `no_hyper_priors`, whose means
+    start over the range of the weights. `zero_share_prior`: of pi_0 in the arm `learnt_zero_share`. `taus`: values of sharing.tau that the
+    arm `tau` tries. `seeds`: of the reference and of the arms `soft_weight_sharing`, `no_hyper_priors` and `nearest_mean`; `control_seeds`:
+    of the others."""
 
     __pydantic_config__ = STRICT
     dataset: Dataset
@@ -80,17 +81,25 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
         pictures = (*PICTURES, "joint", "edges", "matrices") if first else ()
         yield Row(file(cfg, seed, cfg.sharing), columns, keep_arrays=pictures, keep_file=f"{cfg.model.name}.nnc" if first else "")
     elif arm == "no_hyper_priors":
+        yield Row(file(cfg, seed, replace(even_starts(cfg), zero_precision=None, precisions=None)), columns)
+    elif arm == "no_hyper_priors_as_tutorial":
         yield Row(file(cfg, seed, replace(cfg.sharing, zero_precision=None, precisions=None)), columns)
     elif arm == "nearest_mean":
         yield Row(file(cfg, seed, cfg.sharing, "nearest"), columns)
     elif arm == "even_starts":
-        even, rate = replace(cfg.sharing, reach=None, initial_std=None), cfg.even_rate
-        yield Row(file(cfg, seed, replace(even, mean_rate=rate, precision_rate=rate, share_rate=rate)), columns)
+        yield Row(file(cfg, seed, even_starts(cfg)), columns)
     elif arm == "learnt_zero_share":
         yield Row(file(cfg, seed, replace(cfg.sharing, zero_share_prior=cfg.zero_share_prior)), columns)
     else:
         for tau in cfg.taus:
             yield Row(file(cfg, seed, replace(cfg.sharing, tau=tau)), {**columns, "tau": tau})
+
+
+def even_starts(cfg: Config) -> SoftSharing:
+    """`cfg.sharing`, but means start over the range of the weights, each Gaussian covers its part, and all learn at one rate, as in the
+    paper."""
+    rate = cfg.even_rate
+    return replace(cfg.sharing, reach=None, initial_std=None, mean_rate=rate, precision_rate=rate, share_rate=rate)
 
 
 def dense_fit(cfg: Config, seed: int) -> Fit:

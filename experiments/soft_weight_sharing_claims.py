@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
-FILED = (*HEADLINE, "even_starts", "learnt_zero_share")
+FILED = (*HEADLINE, "even_starts", "no_hyper_priors_as_tutorial", "learnt_zero_share")
 SHARED = FILED[1:]
 
 

@@ -79,7 +79,13 @@ def test_what_is_not_recorded_is_inconclusive() -> None:
 
 def test_every_arm_has_its_seeds() -> None:
     found = Counter(str(row.columns["arm"]) for row in rows(PAPER))
-    assert found == {**dict.fromkeys(HEADLINE, 5), "even_starts": 3, "learnt_zero_share": 3, "tau": 3 * len(PAPER.taus)}
+    assert found == {
+        **dict.fromkeys(HEADLINE, 5),
+        "even_starts": 3,
+        "no_hyper_priors_as_tutorial": 3,
+        "learnt_zero_share": 3,
+        "tau": 3 * len(PAPER.taus),
+    }
     assert set(PAPER.arms) == set(ARMS)
 
 
@@ -91,10 +97,13 @@ def test_the_dense_nets_are_those_of_the_pruning_recipe_and_are_trained_on_under
     assert file.fit == replace(HAN.dense_fit(1), start=HAN.dense_fit(1), training=PAPER.retraining, sharing=PAPER.sharing)
     assert isinstance(file.fit.start, Fit) and file.fit.sharing == PAPER.sharing
     bare = by_arm["no_hyper_priors"]
-    assert isinstance(bare, SoftSharedFile) and bare.fit.sharing == replace(PAPER.sharing, zero_precision=None, precisions=None)
+    as_tutorial = by_arm["no_hyper_priors_as_tutorial"]
+    assert isinstance(as_tutorial, SoftSharedFile)
+    assert as_tutorial.fit.sharing == replace(PAPER.sharing, zero_precision=None, precisions=None)
     even = by_arm["even_starts"]
     as_printed = replace(PAPER.sharing, reach=None, initial_std=None, mean_rate=5e-4, precision_rate=5e-4, share_rate=5e-4)
     assert isinstance(even, SoftSharedFile) and even.fit.sharing == as_printed
+    assert isinstance(bare, SoftSharedFile) and bare.fit.sharing == replace(as_printed, zero_precision=None, precisions=None)
 
 
 def test_what_the_nearest_mean_is_compared_with_is_the_same_fit() -> None:
