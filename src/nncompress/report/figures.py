@@ -395,6 +395,11 @@ def _style() -> AbstractContextManager[None]:
     return matplotlib.rc_context({**{name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}, **STYLE})
 
 
+def series_label(series: str, name: object) -> str:
+    """What a line is called: 'winning ticket'; of a series of numbers with what they count, 'entries: 6'."""
+    return f"{spoken(series)}: {name:g}" if isinstance(name, int | float) else spoken(name)
+
+
 def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]]) -> pd.DataFrame:
     """Draw the panel's lines. Returns `mean`, `high` (the upper edge of the band), `count`, `colour` of all their points by x, in the
     panel's unit."""
@@ -407,7 +412,7 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         over = shown if len(shown) >= FEWEST_POINTS else over
         if over.empty:
             continue
-        label = f"{percent(name)} of weights" if lines.series == "level" else spoken(name)
+        label = f"{percent(name)} of weights" if lines.series == "level" else series_label(lines.series, name)
         hides = any(len(line) == len(over) and (line["mean"] - over["mean"]).abs().max() < 0.01 * np.ptp(over["mean"]) for line in drawn)
         apart = MARKERS_APART if len(over) > MOST_MARKERS else None
         axes.plot(

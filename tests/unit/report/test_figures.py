@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments.lottery_ticket_claims import FIGURES
-from nncompress.report.figures import MARKERS_APART, OKABE_ITO, Lines, Panel, draw, save
+from nncompress.report.figures import MARKERS_APART, OKABE_ITO, Lines, Panel, draw, save, series_label
 from nncompress.report.records import read_curves, tidy
 from tests.unit.report.fake import fake_curves, fake_interpolations, fake_records, write_results
 
@@ -263,3 +263,9 @@ def test_drawing_leaves_the_users_settings_alone() -> None:
     with matplotlib.rc_context({"font.size": 17, "svg.hashsalt": "mine"}):
         drawn("tickets", fake_records(rounds=(0, 1)))
         assert (matplotlib.rcParams["font.size"], matplotlib.rcParams["svg.hashsalt"]) == (17, "mine")
+
+
+def test_lines_of_numbers_say_what_they_count() -> None:
+    assert [series_label("entries", 6.0), series_label("weight_bits", 4), series_label("arm", "winning_ticket")] == [
+        "entries: 6", "weight bits: 4", "winning ticket",
+    ]  # fmt: skip
