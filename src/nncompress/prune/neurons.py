@@ -24,7 +24,13 @@ def importance_by_weights(weights: Weights) -> dict[str, np.ndarray]:
 
 
 def outgoing_norms(weights: Weights) -> dict[str, np.ndarray]:
-    """Of each hidden unit the L2 norm of the weights that read it: layer -> (units,), without the output layer. `weights` as above."""
+    """Of each hidden unit the L2 norm of the weights that read it.
+
+    Args:
+        weights: of every layer from input to output, `<layer>.weight` (out, in, ...), with biases or without, which do not count.
+
+    Returns: layer -> (units,), without the output layer.
+    """
     pairs = pairwise(_layers(weights))
     return {layer: np.sqrt(np.square(_outgoing(weights, layer, following)).sum((0, 2))) for layer, following in pairs}
 

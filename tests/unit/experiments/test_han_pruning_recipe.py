@@ -159,7 +159,9 @@ def test_ever_smaller_experiments_keep_the_arms_of_the_table() -> None:
     assert costs == sorted(costs, reverse=True)
 
 
-def test_lenet_300_100_is_pruned_by_the_quality_parameters_that_were_measured_of_its_dense_nets() -> None:
-    recorded = pd.read_csv(run.ROOT / "results/records/han_pruning.csv")
+@pytest.mark.parametrize("experiment", ["han_pruning", "han_pruning_lenet_5"])
+def test_nets_are_pruned_by_the_quality_parameters_that_were_measured_of_the_dense_nets(experiment: str) -> None:
+    config: Config = request(run.CONF, [f"experiment={experiment}"]).config
+    recorded = pd.read_csv(run.ROOT / "results" / "records" / f"{experiment}.csv")
     measured = recorded[recorded["arm"] == "quality"].filter(regex="^quality_").mean()
-    assert {layer: pytest.approx(measured[f"quality_{layer}"], abs=6e-4) for layer in PAPER.quality} == PAPER.quality
+    assert {layer: pytest.approx(measured[f"quality_{layer}"], abs=6e-4) for layer in config.quality} == config.quality
