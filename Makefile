@@ -1,11 +1,11 @@
-# make demo | test | check | test-fast | report | benchmarks | clean     (PYTHON=python3.11 chooses the interpreter)
+# make demo | test | check | test-fast | report | notebooks | benchmarks | clean     (PYTHON=python3.11 chooses the interpreter)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 INSTALL := $(if $(UV),uv pip install --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
 
-.PHONY: demo test test-fast check lint report benchmarks clean
+.PHONY: demo test test-fast check lint report notebooks benchmarks clean
 
 demo: $(VENV)/.installed  ## the lottery ticket on scikit-learn's digits: one to two minutes, no data to download
 	$(BIN)/python run.py experiment=quick/lottery_ticket lab.results=outputs/demo
@@ -19,12 +19,16 @@ test-fast: $(VENV)/.installed-dev  ## unit tests, without the slow ones
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --explicit-package-bases src run.py experiments benchmarks
+	$(BIN)/mypy --explicit-package-bases src run.py experiments benchmarks notebooks/execute.py
 
 check: lint test  ## what CI runs
 
 report: $(VENV)/.installed  ## tables, figures and claims again from results/records
 	$(BIN)/python run.py report
+
+notebooks: $(VENV)/.installed-dev  ## executed again, in place, on the results as they are
+	$(BIN)/python notebooks/execute.py
+	$(BIN)/ruff format --quiet notebooks
 
 benchmarks: $(VENV)/.installed
 	$(BIN)/python benchmarks/all.py

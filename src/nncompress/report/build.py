@@ -17,7 +17,7 @@ from nncompress.report.declare import MixtureCourse
 from nncompress.report.experiments import Described, read_experiments
 from nncompress.report.figures import animation, draw, save
 from nncompress.report.files import write
-from nncompress.report.records import comparable, left_out, of_variant, read_curves, read_records, read_table, scale_of
+from nncompress.report.records import comparable, left_out, of_variant, read_curves, read_published, read_records, scale_of
 from nncompress.report.tables import CSV_COLUMNS, Laid, by_kind, estimate, lay, ledger, markdown, pipes, text, verdicts_markdown
 from nncompress.report.words import span, spoken, with_unit
 from nncompress.scales import SCALES
@@ -70,7 +70,7 @@ def render_text(results: Path, described: Described, variant: str = "") -> str:
     recorded = _recorded(results, described, variant)
     if recorded is None:
         return f"{described.name}: no records {f'of {variant}' if variant else 'of the experiment as written'} yet"
-    records, paper = recorded.records, _published(results, described.recipe)
+    records, paper = recorded.records, read_published(results, described.recipe)
     main = next((laid for table in described.tables if (laid := lay(table, records, paper)) is not None), None)
     parts = [text(main)] if main is not None else []
     scale = f"scale: {scale_of(records)}" + (f"; left out: {recorded.left_out}" if recorded.left_out else "")
@@ -139,7 +139,7 @@ def _summary(recorded: Sequence[_Recorded], page: str) -> str:
 
 def _report_one(results: Path, recorded: _Recorded, figures: bool) -> list[Path]:
     described, records = recorded.described, recorded.records
-    name, paper = described.name, _published(results, described.recipe)
+    name, paper = described.name, read_published(results, described.recipe)
     laid = [*(lay(table, records, paper) for table in described.tables), ledger(records)]
     tables = [table for table in laid if table is not None]
     cells = pd.concat([t.cells for t in tables]) if tables else pd.DataFrame(columns=list(CSV_COLUMNS))
@@ -156,7 +156,7 @@ def _draw(results: Path, recorded: _Recorded, stem: Path) -> list[Path]:
     described, records = recorded.described, recorded.records
     curves = read_curves(results, described.name, records, described.identity)
     arrays = results / "arrays" / described.name
-    paper = _published(results, described.recipe)
+    paper = read_published(results, described.recipe)
     drawn = [(lines.name, figure) for lines in described.figures if (figure := draw(lines, records, curves, arrays, paper)) is not None]
     paths = [path for name, figure in drawn for path in save(figure, stem.with_name(f"{stem.name}_{name}"))]
     for course in described.figures:
@@ -231,11 +231,6 @@ def _short_counts(verdicts: pd.DataFrame) -> str:
 
 def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
-
-
-def _published(results: Path, recipe: str) -> pd.DataFrame:
-    table = read_table(results / "paper" / f"{recipe}.csv")
-    return table.assign(note=table["note"].fillna(""), source=table["source"].fillna("")) if len(table) else table
 
 
 def _anchor(name: str) -> str:

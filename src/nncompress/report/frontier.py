@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from nncompress.report.declare import Frontier
 from nncompress.report.words import spoken
@@ -18,6 +20,8 @@ from nncompress.report.words import spoken
 INK, EDGE = "#444444", "#C4C4C4"
 SUBS = (1.0, 2.0, 5.0)
 """Ticks of a decade."""
+CORNERS = ((-1, -1), (1, 1), (1, -1), (-1, 1))
+"""Right (1) or left, above (1) or below a star: where its name may stand."""
 FEW = 5
 """Ticks of an axis below which it is ticked more densely."""
 
@@ -80,14 +84,10 @@ def draw_frontier(
     if len(edge):
         ends = np.append(edge["x"], max(found["x"].max(), edge["x"].max()))
         axes.step(ends, np.append(edge["y"], edge["y"].iloc[-1]), where="post", color=EDGE, linewidth=4, label="frontier", zorder=1.2)
-    for place, (series, note, x, y) in enumerate(stars):
+    for place, (series, _, x, y) in enumerate(stars):
         colour = styles[series]["color"] if series in styles else INK
         label = "as published" if place == 0 else "_published"
         axes.plot(x, y, marker="*", markersize=13, markerfacecolor="none", markeredgecolor=colour, linestyle="none", label=label, zorder=3)
-        # Below and to the left of a point few others err as little; where some do, they lie over the name.
-        beside: dict[str, Any] = {"xytext": (-5, -6), "textcoords": "offset points", "ha": "right", "va": "top"}
-        halo = [withStroke(linewidth=3, foreground="white")]
-        axes.annotate(note, (x, y), **beside, fontsize=8, color=colour, path_effects=halo, zorder=2.2)
     axes.set(xscale="log", yscale="log", xlabel=declared.x_label, ylabel=declared.label)
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         decades = np.log10(high / low)
@@ -95,6 +95,39 @@ def draw_frontier(
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
     _legend(figure, axes, stars)
+    _name_stars(figure, axes, styles, stars)
+
+
+def _name_stars(figure: Figure, axes: Axes, styles: Mapping[str, Mapping[str, Any]], stars: list[tuple[str, str, float, float]]) -> None:
+    """What is published, beside its star: in the corner where the name covers least of what is drawn."""
+    figure.draw_without_rendering()  # lays it out
+    drawn = np.concatenate([_sampled(axes.transData.transform(line.get_xydata())) for line in axes.lines] or [np.empty((0, 2))])
+    for series, note, x, y in stars:
+        look: dict[str, Any] = {"fontsize": 8, "color": styles[series]["color"] if series in styles else INK, "zorder": 2.2}
+        look["path_effects"] = [withStroke(linewidth=3, foreground="white")]
+        names = []
+        for right, up in CORNERS:
+            aligned: dict[str, Any] = {"ha": "left" if right > 0 else "right", "va": "bottom" if up > 0 else "top"}
+            names.append(axes.annotate(note, (x, y), (5 * right, 6 * up), textcoords="offset points", **aligned, **look))
+        best = min(names, key=lambda name: _covered(name.get_window_extent(), axes.bbox, drawn))
+        for name in names:
+            if name is not best:
+                name.remove()
+
+
+def _covered(box: Bbox, within: Bbox, drawn: np.ndarray) -> tuple[bool, int]:
+    """Whether `box` sticks out, and how many points of `drawn` (N, 2) it covers: less is better."""
+    inside = Bbox.intersection(box, within)
+    return inside is None or inside.bounds != box.bounds, box.count_contains(drawn)
+
+
+def _sampled(path: np.ndarray) -> np.ndarray:
+    """Points along the straight pieces of `path` (N, 2), about two pixels apart."""
+    pieces = [path[-1:]]
+    for start, end in pairwise(path):
+        share = np.linspace(0.0, 1.0, 1 + int(np.hypot(*(end - start)) / 2), endpoint=False)[:, None]
+        pieces.append(start + share * (end - start))
+    return np.concatenate(pieces)
 
 
 def _legend(figure: Figure, axes: Axes, stars: list[tuple[str, str, float, float]]) -> None:

@@ -10,7 +10,7 @@ from nncompress.errors import UserError, suggestion
 from nncompress.report.claims import judge_all
 from nncompress.report.experiments import read_experiments
 from nncompress.report.figures import draw
-from nncompress.report.records import comparable, of_variant, read_curves, read_records, read_table
+from nncompress.report.records import comparable, of_variant, read_curves, read_published, read_records
 from nncompress.report.tables import by_kind, lay, ledger, markdown, verdicts_markdown
 from nncompress.report.words import spoken
 
@@ -41,7 +41,7 @@ class Results:
         self.described = described[experiment]
         self.records = comparable(of_variant(read_records(self.folder, experiment), ""))
         self.curves = read_curves(self.folder, experiment, self.records, self.described.identity)
-        self.paper = read_table(self.folder / "paper" / f"{self.described.recipe}.csv")
+        self.paper = read_published(self.folder, self.described.recipe)
 
     def about(self) -> Markdown:
         """How many records there are, of what scale and device, and in what the run deviates from the paper."""

@@ -53,6 +53,12 @@ def read_table(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is no table ({' '.join(str(error).split())}): mend or remove it") from error
 
 
+def read_published(results: Path, recipe: str) -> pd.DataFrame:
+    """`paper/<recipe>.csv`, the published numbers; notes and sources that are left out are ''."""
+    table = read_table(results / "paper" / f"{recipe}.csv")
+    return table.assign(note=table["note"].fillna(""), source=table["source"].fillna("")) if len(table) else table
+
+
 def read_records(results: Path, experiment: str) -> pd.DataFrame:
     """`records/<experiment>.csv`, tidied; empty if nothing is recorded yet."""
     return tidy(read_table(results / "records" / f"{experiment}.csv"))

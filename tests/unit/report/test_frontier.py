@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from nncompress.report.declare import Frontier
 from nncompress.report.figures import draw
@@ -95,6 +96,24 @@ def test_the_figure_draws_every_point_and_leads_its_line_over_the_frontier_of_th
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
     assert labels == {"small", "pruned", "frontier", "as published"}
     assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_the_name_of_a_published_point_stands_where_it_covers_nothing() -> None:
+    """Below and to the left, where names stand by default, lies the dense series of a method."""
+    row = {"arm": "small", "method": "small", "model": "mlp", "dataset": "mnist", "scale": "paper", "variant": "", "seed": 0}
+    crowd = [{**row, "point": str(i), "size": 27.0 * 0.9**i, "error": 0.0158 * 0.97**i, "validation_error": 0.02} for i in range(20)]
+    figure = draw(
+        DECLARED, tidy(pd.DataFrame([*crowd, {**crowd[0], "point": "far", "size": 300.0, "error": 0.05}])), pd.DataFrame(), None, PAPER
+    )
+    assert isinstance(figure, Figure)
+    (axes,) = figure.axes
+    name = next(text for text in axes.texts if text.get_text() == "A et al., 40×")
+    assert (name.get_ha(), name.get_va()) != ("right", "top")
+    figure.draw_without_rendering()
+    box = name.get_window_extent()
+    assert not any(
+        box.count_contains(axes.transData.transform(line.get_xydata())) for line in axes.lines if not line.get_label().startswith("_p")
+    )
 
 
 def test_nothing_is_drawn_without_points() -> None:
