@@ -44,6 +44,12 @@ def _shape(node: Node) -> torch.Size:
     return shape
 
 
+def _channels_last(images: Tensor) -> Tensor:
+    """On a CPU, images (B, C, H, W) with the channels of a place side by side in memory, which convolutions, ReLU and pooling then keep: the
+    same numbers but for the order of sums, in half the time. All other tensors as they are."""
+    return images.to(memory_format=torch.channels_last) if images.dim() == 4 and images.device.type == "cpu" else images
+
+
 def chunks(images: Tensor | ImageFiles) -> Iterator[slice]:
     """The images (N, C, H, W) in parts that a net sees at once."""
     size = max(1, min(CHUNK, VALUES // math.prod(images.shape[1:])))
@@ -114,7 +120,7 @@ class Learner(pl.LightningModule):
         if self.constraint.layout.replicates > 1:
             return vmap(function, in_dims=(0, None if shared else 0))(parameters, argument)
         single = {name: tensor[0] for name, tensor in parameters.items()}
-        argument = argument if shared else {name: tensor[0] for name, tensor in argument.items()}
+        argument = _channels_last(argument) if shared else {name: _channels_last(tensor[0]) for name, tensor in argument.items()}
         result = function(single, argument)
         return {name: value.unsqueeze(0) for name, value in result.items()} if isinstance(result, dict) else result.unsqueeze(0)
 
