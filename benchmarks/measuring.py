@@ -21,7 +21,17 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks"
 RESULTS = HERE / "results"
 README = HERE / "README.md"
-NAMES = ("training_step", "distillation_step", "soft_weight_sharing", "whole_figure", "command_line", "storage", "munge", "gpu")
+NAMES = (
+    "training_step",
+    "convolution_step",
+    "distillation_step",
+    "soft_weight_sharing",
+    "whole_figure",
+    "command_line",
+    "storage",
+    "munge",
+    "gpu",
+)
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "constriction")
 
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]

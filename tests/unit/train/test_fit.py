@@ -92,6 +92,28 @@ def test_one_step_of_sgd_moves_against_the_gradient_of_the_mean_cross_entropy(ru
         np.testing.assert_allclose(trained.weights[name], expected.numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_convolutional_net_takes_the_step_that_plain_torch_takes(count: int, runtime: Runtime) -> None:
+    """Alone, with its images laid out otherwise in memory, and stacked."""
+    from nncompress.data import scale
+
+    model = Model("conv_2", input_shape=(1, 8, 8))
+    task = Task(model, TASK.dataset, replace(SGD, momentum=0.0), 0, 1)
+    given = [Replicate(f"replicate {seed}", seed, initial_weights(model, seed)) for seed in range(count)]
+    splits = fit_module.splits(TASK.dataset, runtime.data_dir)
+    for replicate, trained in zip(given, fit(task, given, runtime), strict=True):
+        index = torch.as_tensor(batch_indices(replicate.seed, 0, 1, len(splits.train_y), 20)[0])
+        w = {name: torch.tensor(array).requires_grad_() for name, array in replicate.start.items()}
+        h = torch.relu(functional.conv2d(scale(splits.train_x[index], splits, "unit"), w["conv1.weight"], w["conv1.bias"], padding=1))
+        h = functional.max_pool2d(torch.relu(functional.conv2d(h, w["conv2.weight"], w["conv2.bias"], padding=1)), 2).flatten(1)
+        h = torch.relu(h @ w["fc1.weight"].T + w["fc1.bias"])
+        h = torch.relu(h @ w["fc2.weight"].T + w["fc2.bias"])
+        functional.cross_entropy(h @ w["fc3.weight"].T + w["fc3.bias"], splits.train_y[index]).backward()
+        for name, tensor in w.items():
+            assert tensor.grad is not None
+            np.testing.assert_allclose(trained.weights[name], (tensor.detach() - 0.05 * tensor.grad).numpy(), atol=1e-6)
+
+
 @pytest.mark.parametrize("training", [SGD, ADAM, replace(ADAM, precision="bf16-mixed", schedule="cosine")])
 @pytest.mark.parametrize("density", [None, 0.5, 0.1])
 def test_a_continued_fit_ends_exactly_as_an_undisturbed_one(training: Training, density: float | None, runtime: Runtime) -> None:
