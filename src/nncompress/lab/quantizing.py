@@ -25,6 +25,7 @@ from nncompress.quantize import (
     to_integers,
     with_best_gaps,
 )
+from nncompress.quantize.tensors import codebook_size
 from nncompress.types import Split
 
 
@@ -32,11 +33,12 @@ from nncompress.types import Split
 class SharedWeights(Stage):
     """The weights that `fit` ended with, those of each named layer replaced by the nearest entries of a codebook of its own (sec. 3).
 
-    `weight_bits`: parameter name -> width of its codes. `initial`, `seed`: how the centroids start. `share`: of the surviving weights of each
-    layer so many share values, the largest ones; the others keep their own, each under a code of its own, so that they can still make good
-    for what sharing does (incremental quantisation, Zhou et al. 2017). `entries`: parameter name -> entries of its codebook, where they are
-    fewer than its codes tell apart. Yields `weights/*`, `mask/*` and, of the named layers, `codes/*` in the
-    layer's shape (0 for pruned weights): what a `Fit` with this stage as start, mask and codebook fine-tunes.
+    `weight_bits`: parameter name -> width of its codes. `initial`, `seed`: how the centroids start. `share`: of the surviving weights of
+    each layer so many share values, the largest ones; the others keep their own, each under a code of its own, so that they can still make
+    good for what sharing does (incremental quantisation, Zhou et al. 2017). `entries`: parameter name -> entries of its codebook, where
+    they are fewer than its codes tell apart. Where pruning has left fewer weights than entries each keeps its value. Yields `weights/*`,
+    `mask/*` and, of the named layers, `codes/*` in the layer's shape (0 for pruned weights): what a `Fit` with this stage as start, mask
+    and codebook fine-tunes.
     """
 
     stored: ClassVar[bool] = False
@@ -51,9 +53,11 @@ class SharedWeights(Stage):
         trained = given[self.fit]
         weights, codes = dict(trained.weights), {}
         for name, bits in self.weight_bits.items():
-            entries = (self.entries or {}).get(name)
+            mask = trained.masks.get(name)
+            left = weights[name].size if mask is None else int(mask.sum())
+            entries = min((self.entries or {}).get(name, codebook_size(bits, mask is not None)), max(left, 1))
             try:
-                tensor = shared(weights[name], bits, trained.masks.get(name), initial=self.initial, seed=self.seed, entries=entries)
+                tensor = shared(weights[name], bits, mask, initial=self.initial, seed=self.seed, entries=entries)
             except UserError as error:
                 raise UserError(f"{name}: {error}") from error
             assert tensor.codes is not None
