@@ -15,6 +15,7 @@ SPELLED = {
     "float32": "winning ticket in float32",
     "lenet_300_100": "LeNet-300-100",
     "lenet_5": "LeNet-5",
+    "lenet_5_relu": "LeNet-5 with ReLU",
     "alexnet": "AlexNet",
     "vgg_16": "VGG-16",
     "imagenet": "ImageNet",
