@@ -80,7 +80,7 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
     if arm == "reference":
         yield Row(CompressedFile(dense, None, {}, {}), columns)
     elif arm == "pruned":
-        yield Row(CompressedFile(pruned, None, {}, weights(cfg.index_bits), "fixed"), columns)
+        yield Row(CompressedFile(pruned, None, {}, None, "fixed"), columns)
     elif arm == "untuned":
         yield Row(file(cfg, shared, shared), columns)
     elif arm in HEADLINE:
@@ -107,7 +107,7 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
             mask = PrunedMask(dense, weights({layer: 1 - share**depth for layer, share in cfg.kept.items()}))
             fit = cfg.retrained(dense, mask)
             if arm == "pruning_only":
-                yield Row(CompressedFile(fit, None, {}, weights(cfg.index_bits)), {**columns, "depth": depth})
+                yield Row(CompressedFile(fit, None, {}, None), {**columns, "depth": depth})
             else:
                 shared, tuned = quantized(cfg, fit, weights(cfg.weight_bits))
                 yield Row(file(cfg, tuned, shared), {**columns, "depth": depth})

@@ -32,6 +32,7 @@ ARMS = (
     "reference", "quality", "pruned", "pruned_iteratively", "account", *TRADE_OFF, "sensitivity", "histogram", "dropout_reference",
     "dropout_adjusted", "dropout_unadjusted",
 )  # fmt: skip
+HEADLINE = ("reference", "quality", "pruned", "pruned_iteratively", "account")
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -40,7 +41,7 @@ class Config(HanNets):
     """`rounds`: of the iterative arm, whose thresholds rise to these in equal steps. `kept`: layer -> share of its weights that the trade-off
     keeps at depth 1; at depth d it keeps share**d. The arm `quality` says which quality parameters keep these shares. `sensitivity`: shares
     kept of one layer, all others whole. `l1`: penalty of the L1 arms, in place of weight decay. `dropout`: of the hidden fully connected
-    layers in the dropout arms. `seeds`: of reference, quality, pruned and account; `control_seeds`: of the other arms."""
+    layers in the dropout arms. `seeds`: of the arms `HEADLINE`; `control_seeds`: of the others."""
 
     rounds: Count
     kept: dict[str, Share]
@@ -77,7 +78,7 @@ def smaller(cfg: Config) -> Iterator[Config]:
 def rows(cfg: Config) -> Iterator[Row]:
     """Every arm and seed, as the stage that measures it."""
     for arm in cfg.arms:
-        for seed in cfg.seeds if arm in ("reference", "quality", "pruned", "account") else cfg.control_seeds:
+        for seed in cfg.seeds if arm in HEADLINE else cfg.control_seeds:
             yield from arm_rows(cfg, arm, seed)
 
 

@@ -147,9 +147,11 @@ def recorded(method: Method) -> Iterator[Row]:
 
 
 def file_of(stage: Stage, coder: str) -> CompressedFile | SmallestFile:
-    """The file of a net: what is one already as it is; a pruned net as its weights and the gaps between them, as wide as takes the fewest
-    bytes."""
-    if isinstance(stage, CompressedFile | SmallestFile):
+    """The file of a net: what is one already as it is, but coded as all others where its weights share nothing; a pruned net as its weights
+    and the gaps between them, as wide as takes the fewest bytes."""
+    if isinstance(stage, CompressedFile):
+        return stage if stage.codebook is not None else replace(stage, coder=coder)
+    if isinstance(stage, SmallestFile):
         return stage
     fit = fit_of(stage)
     if isinstance(stage, Speed) and stage.form == "int8":

@@ -44,8 +44,8 @@ class Mixture:
         return _largest(weights, lambda j: self.log_joint(weights, j), self.means.size)
 
     def nearest(self, weights: np.ndarray) -> np.ndarray:
-        """The component with the nearest mean, the first of equals; uint16. It prunes fewer weights than responsibility does, since the share
-        of component 0 is large."""
+        """The component with the nearest mean, the first of equals; uint16. Of components of equal variance it prunes fewer weights than
+        responsibility does, since the share of component 0 is large; a wide component, though, is responsible for weights near zero too."""
         return _largest(weights, lambda j: -np.abs(weights - self.means[j]), self.means.size)
 
     def divergences(self) -> np.ndarray:

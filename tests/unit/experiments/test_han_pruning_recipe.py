@@ -36,6 +36,7 @@ def records(model: str, **changes: Any) -> pd.DataFrame:
         wobble = (seed - 2) * 1e-5
         common = {"seed": seed, "model": model, "dataset": "mnist", "scale": "paper", "variant": ""}
         found += [{**common, "arm": arm, "density": 1.0, "test_accuracy": 1 - values[arm] - wobble} for arm in ("reference", "pruned")]
+        found += [{**common, "arm": "pruned_iteratively", "round": i, "test_accuracy": 1 - i * values["pruned"] / 2 - wobble} for i in (1, 2)]
         account = {name: values[name] + wobble for name in ("rate", "flops_kept", "activation")}
         found.append({**common, "arm": "account", "density": 0.08, **account, "kept_fc1": 0.08, "weights_dense_fc1": 235_200, "kept": 0.083})
         for arm, error in zip(TRADE_OFF, values["curves"], strict=True):
@@ -89,8 +90,9 @@ def test_every_arm_has_its_seeds() -> None:
     found = Counter(str(row.columns["arm"]) for row in rows(PAPER))
     seeds, controls, layers = 5, 3, 3
     assert found == {
-        **dict.fromkeys(("reference", "quality", "pruned", "account"), seeds), **dict.fromkeys(TRADE_OFF, controls * len(PAPER.depths)),
-        "pruned_iteratively": controls * PAPER.rounds, "sensitivity": controls * layers * len(PAPER.sensitivity),
+        **dict.fromkeys(("reference", "quality", "pruned", "account"), seeds), "pruned_iteratively": seeds * PAPER.rounds,
+        **dict.fromkeys(TRADE_OFF, controls * len(PAPER.depths)),
+        "sensitivity": controls * layers * len(PAPER.sensitivity),
         "weights_before": controls * layers, "weights_after": controls * layers,
         **dict.fromkeys(("dropout_reference", "dropout_adjusted", "dropout_unadjusted"), controls),
     }  # fmt: skip
