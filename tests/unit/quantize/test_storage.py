@@ -3,14 +3,11 @@
 import hashlib
 import os
 import struct
-import time
-import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -24,8 +21,8 @@ from nncompress.prune import keep_largest
 from nncompress.quantize import CompressedNet, CompressedTensor, account, compress, dense, load, pruned, save, shared, storage
 from nncompress.quantize.storage import CODERS, accounts, decode, encode
 from nncompress.types import Model
+from tests.unit.quantize.bounds import traced
 
-Result = TypeVar("Result")
 TINY = Model("mlp", (6, 5, 3), hidden_dropout=0.25)
 LENET = Model("lenet_300_100")
 
@@ -270,18 +267,6 @@ def test_ans_leaves_less_than_huffman_and_huffman_less_than_fixed_lengths() -> N
 
 
 # --- damage
-
-
-def traced(work: Callable[[], Result]) -> Result:
-    """What `work` returns; it must not take 100 MB or five seconds."""
-    began = time.process_time()
-    tracemalloc.start()
-    try:
-        return work()
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 100e6 and time.process_time() - began < 5
 
 
 CONTENT = {name: encode(small_net(), name) for name in CODERS}
