@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def compressed(given: argparse.Namespace) -> CompressedNet:
     """The net that the options ask for."""
-    from nncompress.models import parameter_names  # torch, which `inspect` does not wait for
+    from nncompress.models import parameter_names  # torch, which `--help` does not wait for
 
     described, found = model(given.model), read_npz(given.weights)
     weights = {name: found[name] for name in parameter_names(described) if name in found} | found  # in the model's order

@@ -14,12 +14,15 @@ a square grid where their number allows. What is coded, in this order:
 
 Beside this stream the numbers lie as they are, those of one parameter after those of the other: codebooks, and values that are not shared.
 
-A decision takes some microseconds, so that nets are limited to `LARGEST` numbers and codebooks to `ENTRIES`.
+A decision takes some microseconds, so that nets are limited to `LARGEST` numbers and codebooks to `ENTRIES`; and sure decisions take next to
+no room, so that a stream is limited to `FREE` of them and `DENSEST` for each of its bytes. What is remembered of them is limited to `WIDEST`
+columns and `CONTEXTS` contexts, so that no stream takes 100 MB.
 """
 
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +35,11 @@ from nncompress.quantize.tensors import INDEX_BITS, CompressedTensor, codebook_s
 
 LARGEST, ENTRIES = 2**19, 256
 """Numbers of a net, and entries of a codebook, at most: they bound the time that a file can take."""
+FREE, DENSEST = 2**19, 100
+"""Decisions that any stream may hold, and that it may hold more for each of its bytes: trained nets have about 30 a byte."""
+WIDEST, CONTEXTS = 4096, 2**16
+"""Columns of a parameter, and contexts that a prediction remembers of each kind, at most: they bound the memory. LeNets have 800 columns, and
+a sixth of these contexts."""
 ONE = 1 << 16
 """Probabilities are whole numbers of 65536ths, from 1 to 65535."""
 
@@ -148,7 +156,9 @@ _BITS = [16.0, *(16 - math.log2(share) for share in range(1, ONE + 1))]
 class Mixed:
     """Predicts decisions of one kind from their contexts.
 
-    Each context that was seen has a probability of its own, the running share of ones there; one that was not predicts the share over all.
+    Each context that was seen has a probability of its own, the running share of ones there; one that was not predicts the share over all,
+    and so do all that are new once `CONTEXTS` of its kind have been seen.
+
     The stretched probabilities are added up with weights, one set for each `select`, and squashed. After each decision the weights move along
     the gradient of its coding cost.
     """
@@ -164,7 +174,9 @@ class Mixed:
         for table, context in zip(self.tables, contexts, strict=True):
             entry = table.get(context)
             if entry is None:
-                entry = table[context] = [base[0], 0]
+                entry = [base[0], 0]
+                if len(table) < CONTEXTS:
+                    table[context] = entry
             entries.append(entry)
         stretched = [_STRETCHED[entry[0] >> _FINE] for entry in entries]
         total = 0
@@ -246,7 +258,7 @@ def _matrix(shape: tuple[int, ...], before: int) -> _Matrix:
 def encode(tensors: Mapping[str, CompressedTensor]) -> tuple[bytes, bytes]:
     """The stream of a net's parameters, in their order, and their numbers.
 
-    Raises: UserError for a net or a codebook that is too large.
+    Raises: UserError for a net or a codebook that is too large, or a net so regular that its stream would be refused as too short.
     """
     check_size([tensor.shape for tensor in tensors.values()])
     for name, tensor in tensors.items():
@@ -256,7 +268,11 @@ def encode(tensors: Mapping[str, CompressedTensor]) -> tuple[bytes, bytes]:
     for tensor in tensors.values():
         walk.parameter(writer, tensor.shape, tensor)
     numbers = b"".join(tensor.values.astype(f"<f{tensor.values.itemsize}").tobytes() for tensor in tensors.values())
-    return writer.finished(), numbers
+    stream = writer.finished()
+    if walk.decisions > _most_decisions(stream):
+        found = f"{walk.decisions:,} in {len(stream):,} bytes"
+        raise UserError(f"coder = 'context' is for at most {FREE:,} decisions and {DENSEST} a byte, not {found}: take 'ans'")
+    return stream, numbers
 
 
 def decode(stream: bytes, numbers: bytes, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, CompressedTensor]:
@@ -280,7 +296,7 @@ def measure(
 
 def _read(stream: bytes, numbers: bytes, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, CompressedTensor], Reader]:
     check_size(list(shapes.values()))
-    reader, walk = Reader(stream), _Walk(numbers)
+    reader, walk = Reader(stream), _Walk(numbers, _most_decisions(stream))
     found = {name: walk.parameter(reader, shape, None) for name, shape in shapes.items()}
     if len(stream) > reader.at or walk.at != len(numbers):
         raise ValueError("something lies behind its last parameter")
@@ -288,25 +304,34 @@ def _read(stream: bytes, numbers: bytes, shapes: Mapping[str, tuple[int, ...]]) 
 
 
 def check_size(shapes: Sequence[tuple[int, ...]]) -> None:
-    """Raises: UserError for a net of more than `LARGEST` numbers."""
+    """Raises: UserError for a net of more than `LARGEST` numbers, or a parameter of more than `WIDEST` columns."""
     if (size := sum(math.prod(shape) for shape in shapes)) > LARGEST:
         raise UserError(f"coder = 'context' is for nets of at most {LARGEST:,} numbers, not {size:,}: take 'ans'")
+    if (columns := max((math.prod(shape[1:]) for shape in shapes if shape), default=0)) > WIDEST:
+        raise UserError(f"coder = 'context' is for layers of at most {WIDEST:,} inputs to a unit, not {columns:,}: take 'ans'")
+
+
+def _most_decisions(stream: bytes) -> int:
+    return FREE + DENSEST * len(stream)
 
 
 class _Walk:
     """Goes through the parameters of a net, in the same way whether they are written or read.
 
-    It knows of those before: how many there were, and of the last two with several columns how many weights of each row survive.
+    It knows of those before: how many there were, and of the last two with several columns how many weights of each row survive. `decisions`:
+    how many on places and codes there were, or could have been; where a net is read there must not be more than `most`.
     """
 
-    def __init__(self, numbers: bytes = b"") -> None:
+    def __init__(self, numbers: bytes = b"", most: int | None = None) -> None:
         self.numbers, self.at, self.place = numbers, 0, 0
+        self.decisions, self.most = 0, most
         self.kept_before: list[int] = []
         self.kept: list[int] = []
         self.masks: dict[bool, tuple[Mixed, Mixed, Mixed]] = {}
 
     def parameter(self, coder: Coder, shape: tuple[int, ...], tensor: CompressedTensor | None) -> CompressedTensor:
-        """Code one parameter; `tensor` is None where it is read. Returns: the parameter."""
+        """Code one parameter; `tensor` is None where it is read. Returns: the parameter. Raises: ValueError where what is read cannot be one,
+        as soon as that shows."""
         is_matrix, place = len(shape) > 1, self.place
         self.place += 1
         if is_matrix:
@@ -318,8 +343,12 @@ class _Walk:
         is_shared = _number(coder, int(tensor is not None and tensor.codes is not None), 1) == 1
         is_half = _number(coder, int(tensor is not None and tensor.values.itemsize == 2), 1) == 1
         entries = _number(coder, tensor.values.size if tensor is not None else 0, _ENTRIES_BITS) if is_shared else 0
+        room = LARGEST if tensor is not None else (len(self.numbers) - self.at) // (2 if is_half else 4)  # for values
+        if entries > min(ENTRIES, room):
+            raise ValueError(f"a codebook of {entries} entries, of at most {ENTRIES} and {room} numbers that are left")
         coder.about(place, "indices")
-        positions = self.mask(coder, matrix, is_matrix, None if tensor is None else tensor.positions) if is_pruned else None
+        most = size if is_shared else min(size, room)
+        positions = self.mask(coder, matrix, is_matrix, None if tensor is None else tensor.positions, most) if is_pruned else None
         if is_matrix and positions is None:
             self.kept = [matrix.columns] * matrix.rows
         kept = size if positions is None else positions.size
@@ -335,6 +364,12 @@ class _Walk:
         values = self.values(entries if is_shared else kept, "<f2" if is_half else "<f4")
         return CompressedTensor(shape, values, codes, positions, width, INDEX_BITS if is_pruned else 0)
 
+    def expect(self, decisions: int) -> None:
+        """Raises: ValueError if the stream that is read is too short for so many more."""
+        self.decisions += decisions
+        if self.most is not None and self.decisions > self.most:
+            raise ValueError(f"its stream is too short for {self.decisions:,} decisions")
+
     def values(self, count: int, dtype: str) -> np.ndarray:
         """The next numbers that lie beside the stream. Raises: ValueError where there are not so many."""
         begin, stored = self.at, np.dtype(dtype)
@@ -343,8 +378,9 @@ class _Walk:
             raise ValueError("its numbers are cut off")
         return np.frombuffer(self.numbers[begin : self.at], stored).astype(stored.newbyteorder("="))
 
-    def mask(self, coder: Coder, matrix: _Matrix, has_columns: bool, positions: np.ndarray | None) -> np.ndarray:
-        """Where the surviving weights are, ascending."""
+    def mask(self, coder: Coder, matrix: _Matrix, has_columns: bool, positions: np.ndarray | None, most: int) -> np.ndarray:
+        """Where the surviving weights are, ascending. Raises: ValueError for more than `most`."""
+        self.expect(matrix.rows + matrix.columns)
         given = np.zeros((matrix.rows, matrix.columns), bool)
         if positions is not None:
             given.ravel()[positions] = True
@@ -364,7 +400,8 @@ class _Walk:
                 coder, used[column], (source, seen[0] << 1 | seen[1], seen[0] | seen[1] << 1 | seen[2] << 2 | seen[3] << 3 | source << 4)
             )
         live = [column for column in range(matrix.columns) if used[column]]
-        found: list[int] = []
+        self.expect(sum(alive) * len(live))
+        found = array("q")  # a list would take five times the memory
         heat = [0] * matrix.columns  # ones of the rows before in the 3 x 3 places around
         near = {column: matrix.near(column) for column in live}
         grades = {column: min(sources[column // matrix.places].bit_length(), 6) for column in live}
@@ -404,6 +441,8 @@ class _Walk:
                 for column in near[place % matrix.columns]:
                     heat[column] += 1
             before, ones = before + 1, ones + here
+            if ones > most:
+                raise ValueError("its numbers are cut off")
             kept[row] = here
         if has_columns:
             self.kept = kept
@@ -412,11 +451,12 @@ class _Walk:
     def codes(self, coder: Coder, matrix: _Matrix, positions: np.ndarray, entries: int, codes: np.ndarray | None) -> np.ndarray:
         """The codebook entries of the weights at these positions."""
         depth, model = max(0, (entries - 1).bit_length()), Mixed(4)
+        self.expect(depth * positions.size)
         above = [0] * matrix.columns  # code and one of the last weight of each column
         found = np.zeros(positions.size, np.uint16)
         at: dict[int, int] = {}
         row, previous = -1, 0
-        for i, place in enumerate(positions.tolist()):
+        for i, place in enumerate(positions.astype(np.int64).data):  # whole numbers of Python, one at a time
             now, column = divmod(place, matrix.columns)
             if now != row:
                 row, previous, at = now, 0, {}

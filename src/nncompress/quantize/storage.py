@@ -265,12 +265,14 @@ def _decode_tensor(stored: _Stored) -> CompressedTensor:
     tensor = CompressedTensor(stored.shape, values, codes, positions, stored.weight_bits, stored.index_bits)
     if tensor.kept != stored.kept:
         raise ValueError(f"{tensor.kept} weights, not {stored.kept}")
+    if stored.index_bits and (fields[~is_weight] != (1 << stored.index_bits) - 1).any():
+        raise ValueError("a filler stands where none is needed")
     return tensor
 
 
 def _check_parameters(model: Model, found: list[tuple[str, tuple[int, ...]]], size: int) -> None:
     """Raises: UserError unless the names and shapes are those of the model's parameters, and these not too large for a file of `size` bytes."""
-    from nncompress.models import parameter_shapes  # torch, which neither `account` nor `inspect` waits for
+    from nncompress.models import parameter_shapes  # torch, which those who only encode tensors do not wait for
 
     try:
         expected = list(parameter_shapes(model).items())
@@ -413,9 +415,13 @@ def _damaged(source: str, problem: str) -> UserError:
 
 
 def accounts(content: bytes, source: str = "the file") -> list[Account]:
-    """The rows of `account`, for the content of a file."""
-    whole = _version(content, source) == WHOLE
-    rows = list(_accounts_whole(content, source) if whole else _accounts(_parse(content, source)[1], source))
+    """The rows of `account`, for the content of a file. It is decoded, so that nothing is said of a file that `decode` refuses, and in the same
+    words."""
+    if _version(content, source) == WHOLE:
+        rows = list(_accounts_whole(content, source))
+    else:
+        decode(content, source)
+        rows = list(_accounts(_parse(content, source)[1]))
     around = {**dict.fromkeys(rows[0].parts if rows else ["header"], 0), "header": len(content) - sum(row.bytes for row in rows)}
     return [*rows, Account("(file)", 0, 0, 0, 0.0, 0.0, around)]
 
@@ -448,15 +454,13 @@ def _accounts_whole(content: bytes, source: str) -> Iterator[Account]:
         yield Account(name, math.prod(tensor.shape), tensor.kept, 0, spent[name]["indices"] / kept, code_bits, parts)
 
 
-def _accounts(stored: list[_Stored], source: str) -> Iterator[Account]:
+def _accounts(stored: list[_Stored]) -> Iterator[Account]:
+    """Of parameters that can be decoded: their headers and tables are believed."""
     for tensor in stored:
         sections, fillers = tensor.sections, tensor.entries - tensor.kept
         size = {name: len(sections.get(name, b"")) for name in ("index_table", "indices", "code_table", "codes", "values")}
-        try:
-            index_fillers = _filler_bytes(tensor, "index_table", tensor.index_bits, (1 << tensor.index_bits) - 1)
-            code_fillers = _filler_bytes(tensor, "code_table", tensor.weight_bits, 0)
-        except ValueError as error:
-            raise _damaged(source, f"{tensor.name}: {error}") from error
+        index_fillers = _filler_bytes(tensor, "index_table", tensor.index_bits, (1 << tensor.index_bits) - 1)
+        code_fillers = _filler_bytes(tensor, "code_table", tensor.weight_bits, 0)
         parts = {
             "codes": size["codes"] - code_fillers,
             "indices": size["indices"] - index_fillers,

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from nncompress.quantize import CompressedNet, CompressedTensor, account, compre
 from nncompress.quantize.context import ONE, Mixed, Reader, Writer
 from nncompress.quantize.storage import accounts, decode, encode, with_best_gaps
 from nncompress.types import Model
+from tests.unit.quantize.bounds import traced
 
 TINY = Model("mlp", (9, 5, 3))
 
@@ -304,6 +306,70 @@ def test_what_is_too_large_for_it_is_refused_in_one_line(tmp_path: Path) -> None
     for read in (load, account):
         with pytest.raises(UserError, match=r"net.nnc is damaged \(it has 17179869184 bytes, not at most 8388608"):
             read(tmp_path / "net.nnc")
+
+
+def crafted(widths: tuple[int, ...], stream: bytes, numbers: bytes) -> bytes:
+    """A file with a right checksum."""
+    text = b'{"name":"mlp","widths":[' + ",".join(map(str, widths)).encode() + b"]}"
+    return sealed(struct.pack("<8sHHI", b"\x89nnc\r\n\x1a\n", 2, len(text), len(stream)) + text + stream + numbers)
+
+
+def header(entries: int, is_pruned: bool = True) -> bytes:
+    """A stream of 2,000 bytes that begins with the header of a parameter that shares weights, or of one that does not if there are no entries;
+    then come ones, which are sure after a while."""
+    writer = Writer()
+    for bit in (is_pruned, entries > 0, False, *(entries >> place & 1 for place in reversed(range(9)) if entries)):
+        writer.code(int(bit), ONE // 2)
+    writer.code(1, ONE // 2)
+    return writer.finished().ljust(2000, b"\0")
+
+
+ABSURD = {
+    "half a million columns": (crafted((524_000, 1), bytes(2000), b""), "layers of at most 4,096 inputs to a unit, not 524,000: take 'ans'"),
+    "as many in two rows": (crafted((174_000, 2), bytes(2000), b""), "layers of at most 4,096 inputs to a unit, not 174,000: take 'ans'"),
+    "a codebook of 511": (crafted((4096, 127), bytes(2000), bytes(4000)), "a codebook of 511 entries, of at most 256"),
+    "a codebook that is not there": (
+        crafted((4096, 127), header(255), bytes(1000)),
+        "a codebook of 255 entries, of at most 256 and 250 numbers",
+    ),
+    "values that are not there": (crafted((4096, 127), header(0), bytes(10)), "its numbers are cut off"),
+    "codes that take no room": (crafted((4096, 127), header(255, is_pruned=False), bytes(1020)), "too short for 4,161,536 decisions"),
+}
+
+
+@pytest.mark.parametrize("read", [decode, accounts])
+@pytest.mark.parametrize("what", ABSURD)
+def test_absurd_files_with_right_checksums_are_refused_at_once(what: str, read: Callable) -> None:
+    content, reason = ABSURD[what]
+    with pytest.raises(UserError) as refusal:
+        traced(lambda: read(content, "net.nnc"))
+    assert str(refusal.value).startswith("net.nnc") and reason in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_what_would_be_refused_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = CompressedNet(Model("mlp", (5000, 1)), {"fc1.weight": dense(np.zeros((1, 5000))), "fc1.bias": dense(np.zeros(1))})
+    with pytest.raises(UserError, match=r"^coder = 'context' is for layers of at most 4,096 inputs to a unit, not 5,000: take 'ans'$"):
+        encode(wide, "context")
+    monkeypatch.setattr(context, "FREE", 1000)
+    regular = {"fc1.weight": shared(np.ones((50, 100), np.float32), 4, entries=1), "fc1.bias": dense(np.zeros(50))}
+    codebook = np.arange(16, dtype=np.float32)
+    regular["fc1.weight"] = replace(regular["fc1.weight"], values=codebook)
+    with pytest.raises(
+        UserError, match=r"^coder = 'context' is for at most 1,000 decisions and 100 a byte, not 20,000 in .* bytes: take 'ans'$"
+    ):
+        encode(CompressedNet(Model("mlp", (100, 50)), regular), "context")
+
+
+def test_a_prediction_remembers_so_many_contexts_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CONTEXTS", 100)
+    bits = np.random.default_rng(0).integers(0, 2, 5000).tolist()
+    writer, model = Writer(), Mixed(2)
+    for i, bit in enumerate(bits):
+        model.code(writer, bit, (i % 50, i))
+    assert [len(table) for table in model.tables] == [50, 100]
+    reader, model = Reader(writer.finished()), Mixed(2)
+    reader.about(0, "codes")
+    assert [model.code(reader, 0, (i % 50, i)) for i in range(len(bits))] == bits
 
 
 def test_widths_of_codes_and_gaps_are_not_kept_but_fit() -> None:

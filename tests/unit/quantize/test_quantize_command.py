@@ -123,14 +123,16 @@ def test_files_that_cannot_be_used_are_one_line(tmp_path: Path, capsys: pytest.C
         assert capsys.readouterr().err == f"{text} is no compressed net: such files are written by `python -m nncompress.quantize compress`\n"
 
 
-def test_it_runs_as_a_module_and_loads_no_torch_to_look_into_a_file(weights: Path, tmp_path: Path) -> None:
+def test_it_runs_as_a_module_and_loads_no_torch_to_explain_itself(weights: Path, tmp_path: Path) -> None:
     file = tmp_path / "net"
     assert main(["compress", str(weights), str(file), "--model", TINY, "--bits", "3"]) == 0
-    source = str(Path(__file__).parents[3] / "src")
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "nncompress.quantize", "inspect", str(file)],
-        env={**os.environ, "PYTHONPATH": source},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and "fc1.weight" in done.stdout and "numpy" in done.stderr and "torch" not in done.stderr
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-X", "importtime", "-m", "nncompress.quantize", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    done = run("inspect", str(file))
+    assert done.returncode == 0 and "fc1.weight" in done.stdout
+    done = run("--help")
+    assert done.returncode == 0 and "inspect" in done.stdout and "numpy" in done.stderr and "torch" not in done.stderr

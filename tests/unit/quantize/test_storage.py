@@ -2,15 +2,13 @@
 
 import hashlib
 import os
+import re
 import struct
-import time
-import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -24,8 +22,8 @@ from nncompress.prune import keep_largest
 from nncompress.quantize import CompressedNet, CompressedTensor, account, compress, dense, load, pruned, save, shared, storage
 from nncompress.quantize.storage import CODERS, accounts, decode, encode
 from nncompress.types import Model
+from tests.unit.quantize.bounds import traced
 
-Result = TypeVar("Result")
 TINY = Model("mlp", (6, 5, 3), hidden_dropout=0.25)
 LENET = Model("lenet_300_100")
 
@@ -272,18 +270,6 @@ def test_ans_leaves_less_than_huffman_and_huffman_less_than_fixed_lengths() -> N
 # --- damage
 
 
-def traced(work: Callable[[], Result]) -> Result:
-    """What `work` returns; it must not take 100 MB or five seconds."""
-    began = time.process_time()
-    tracemalloc.start()
-    try:
-        return work()
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 100e6 and time.process_time() - began < 5
-
-
 CONTENT = {name: encode(small_net(), name) for name in CODERS}
 
 
@@ -347,15 +333,20 @@ def test_mutations_whose_checksums_are_right_give_an_error_or_a_net(monkeypatch:
         damaged = bytearray(contents[i % len(contents)][:-32])
         for _ in range(int(generator.integers(1, 4))):
             damaged[generator.integers(24, len(damaged))] = generator.choice([0, 1, 255, int(generator.integers(256))])
-        read = partial(decode, sealed(bytes(damaged) + bytes(32)))
+        content = sealed(bytes(damaged) + bytes(32))
+        read = partial(decode, content)
         try:
             net = read() if i % 5 else traced(read)
         except UserError as error:
             assert "\n" not in str(error)
+            with pytest.raises(UserError, match=re.escape(str(error))):
+                accounts(content)
             refused += 1
         else:
             shapes = {name: array.shape for name, array in net.weights.items()}
             assert shapes == parameter_shapes(net.model) and all(np.isfinite(array).all() for array in net.weights.values())
+            rows = accounts(content)
+            assert sum(row.bytes for row in rows) == len(content) and all(size >= 0 for row in rows for size in row.parts.values())
     assert 500 < refused < 1500
 
 
@@ -402,6 +393,10 @@ ABSURD = {
         crafted(SMALL, tensor_of(b"fc1.weight", (2, 3), 1, [b"", b"\0", b"", b"\0", b""], coder=0, kept=1), bias_of(2)),
         "fc1.weight: 0 weights, not 1",
     ),
+    "a filler that fills no gap": (
+        crafted(SMALL, tensor_of(b"fc1.weight", (2, 3), 2, [b"", b"\0", b"", b"\0", b""], coder=0), bias_of(2)),
+        "fc1.weight: a filler stands where none is needed",
+    ),
     "a layer of 255 axes": (
         crafted(b'{"name":"lenet_5"}', tensor_of(b"fc1.weight", (2**32 - 1,) * 255, 1, [b""] * 5)),
         "parameters are not those",
@@ -425,11 +420,12 @@ ABSURD = {
 }
 
 
+@pytest.mark.parametrize("read", [decode, accounts])
 @pytest.mark.parametrize("what", ABSURD)
-def test_absurd_files_with_right_checksums_are_refused_at_once(what: str) -> None:
+def test_absurd_files_with_right_checksums_are_refused_at_once(what: str, read: Callable) -> None:
     content, reason = ABSURD[what]
     with pytest.raises(UserError) as refusal:
-        traced(lambda: decode(content, "net.nnc"))
+        traced(lambda: read(content, "net.nnc"))
     assert str(refusal.value).startswith("net.nnc") and reason in str(refusal.value) and "\n" not in str(refusal.value)
 
 
