@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncompress.errors import UserError
 from nncompress.lab.lab import Lab
 from nncompress.lab.quantizing import CompressedFile, IntegerWeights, SharedWeights
 from nncompress.lab.stages import Fit, InitialWeights, PrunedMask
@@ -47,6 +48,14 @@ def test_where_pruning_has_left_fewer_weights_than_codes_tell_apart_each_keeps_i
     shared = SharedWeights(PRUNED, {**BITS, "fc3.weight": 8})
     np.testing.assert_array_equal(lab.get(shared).weights["fc3.weight"], lab.get(PRUNED).weights["fc3.weight"])
     assert lab.get(CompressedFile(shared, shared, shared.weight_bits, INDEX)).metrics["kept_fc3.weight"] > 0
+
+
+def test_a_layer_that_is_not_pruned_and_has_fewer_weights_than_codebook_entries_is_named(lab: Lab) -> None:
+    """How many weights it has is known beforehand: whoever asks for more entries has made a mistake."""
+    with pytest.raises(UserError, match=r"^fc3\.bias: 255 codebook entries for 10 weights: take fewer bits, or leave the layer unshared$"):
+        lab.get(SharedWeights(PRUNED, {**BITS, "fc3.bias": 8}, entries={"fc3.bias": 255}))
+    with pytest.raises(UserError, match=r"^fc3\.weight: 256 codebook entries for 100 weights: take fewer bits, or leave the layer unshared$"):
+        lab.get(SharedWeights(DENSE, {**BITS, "fc3.weight": 8}))
 
 
 def test_fine_tuning_moves_the_codebook_and_nothing_out_of_its_cluster(lab: Lab) -> None:
