@@ -117,6 +117,13 @@ def test_a_plan_of_pruned_nets_counts_them_by_their_density(settings: Settings, 
     assert [watch.seconds([fits[round_]]) for round_ in (0, 1, 2)] == pytest.approx([12 * 1.0, 12 * 0.5, 12 * 0.25])
 
 
+@pytest.mark.parametrize("changes", [{"schedule": "linear", "learning_rate": 0.1}, {"learning_rate": 1e6}], ids=str)
+def test_a_plan_times_more_steps_than_the_schedule_has_and_does_not_diverge(changes: dict[str, Any], settings: Settings) -> None:
+    """Of a fit of 12 steps some hundred are timed; a learning rate that falls to zero with the 12 would turn negative."""
+    text = plan(tiny.experiment(changes | {"optimizer": "sgd", "momentum": 0.9}, arms=["winning_ticket"], seeds=[0], rounds=0), settings)
+    assert counts(text) == {"winning_ticket": (1, 0, 12)}
+
+
 def test_lightnings_refusal_is_one_line(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"Lightning refuses trainer\.strategy=fooo: .*fooo"):
         tiny.run(tiny.experiment(), replace(settings, trainer={"strategy": "fooo"}))
