@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import groupby
@@ -20,11 +20,13 @@ from nncompress.lab.lab import Lab, Settings
 from nncompress.lab.loggers import RunLogger, file_name
 from nncompress.lab.pretrained import PretrainedWeights
 from nncompress.lab.processes import agreed, rank
+from nncompress.lab.quantizing import CompressedFile, SharedWeights
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Artifact, Stage, ancestors
 from nncompress.lab.stages import BiasShift, Fit, MaskStage, Netless, Specialty, TransferSet, Utterances, expected_shares, fit_of
 from nncompress.prune import keep_largest
-from nncompress.types import Augmentation
+from nncompress.quantize.tensors import codebook_size
+from nncompress.types import Augmentation, Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,15 +207,18 @@ def thinned(curve: dict[str, np.ndarray], whole: int = 50, every: int = 10) -> d
 def preflight(rows: Iterable[Row], lab: Lab) -> None:
     """Refuse before any training what no stage could be computed with: unknown models, data sets, layers; nets that do not fit the data."""
     from nncompress.data import splits
-    from nncompress.models import build, input_shape, output_layer, parameter_names
+    from nncompress.models import build, input_shape, output_layer
 
     outputs: dict[Any, int] = {}  # by model and data set that were found to fit
     for stage in ancestors([row.stage for row in rows]):
         if isinstance(stage, MaskStage) and stage.by_layer:
-            known = parameter_names(fit_of(stage).model)
-            for name in stage.by_layer.keys() - set(known):
-                layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
-                raise UserError(f"{stage.option}.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
+            _check_layers(stage.option, stage.by_layer, fit_of(stage).model)
+        if isinstance(stage, SharedWeights):
+            _check_layers("weight_bits", stage.weight_bits, stage.fit.model)
+            _check_codebooks(stage)
+        if isinstance(stage, CompressedFile):
+            _check_layers("weight_bits", stage.weight_bits, fit_of(stage.net).model)
+            _check_layers("index_bits", stage.index_bits or {}, fit_of(stage.net).model)
         if isinstance(stage, Utterances):
             _check_utterances(stage, outputs, splits(stage.dataset, lab.settings.data_dir))
         if isinstance(stage, Netless):
@@ -246,6 +251,32 @@ def preflight(rows: Iterable[Row], lab: Lab) -> None:
         _check_teacher(stage, outputs)
         if isinstance(stage.specialty, Specialty):
             _check_batches(stage, stage.specialty.classes.size, splits(stage.dataset, lab.settings.data_dir))
+
+
+def _check_layers(option: str, by_layer: Mapping[str, float], model: Model) -> None:
+    """What an option names, by parameter, is in the model."""
+    from nncompress.models import parameter_names
+
+    if not by_layer:
+        return
+    known = parameter_names(model)
+    for name in by_layer:
+        if name not in known:
+            layers = [n.removesuffix(".weight") for n in known if n.endswith(".weight")]
+            raise UserError(f"{option}.{name.removesuffix('.weight')}: the model has no such layer; it has {', '.join(layers)}")
+
+
+def _check_codebooks(stage: SharedWeights) -> None:
+    """A net that is not pruned has as many weights in each layer as its codebook has entries. What pruning leaves is known only afterwards."""
+    from nncompress.models import parameter_sizes
+
+    if stage.fit.mask is not None:
+        return
+    sizes = parameter_sizes(stage.fit.model)
+    for name, bits in stage.weight_bits.items():
+        entries = (stage.entries or {}).get(name, codebook_size(bits, False))
+        if entries > sizes[name]:
+            raise UserError(f"{name}: {entries} codebook entries for {sizes[name]} weights: take fewer bits, or leave the layer unshared")
 
 
 def _check_utterances(stage: Utterances, outputs: dict[Any, int], data: Splits) -> None:

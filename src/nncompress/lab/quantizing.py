@@ -36,9 +36,9 @@ class SharedWeights(Stage):
     `weight_bits`: parameter name -> width of its codes. `initial`, `seed`: how the centroids start. `share`: of the surviving weights of
     each layer so many share values, the largest ones; the others keep their own, each under a code of its own, so that they can still make
     good for what sharing does (incremental quantisation, Zhou et al. 2017). `entries`: parameter name -> entries of its codebook, where
-    they are fewer than its codes tell apart. Where pruning has left fewer weights than entries each keeps its value. Yields `weights/*`,
-    `mask/*` and, of the named layers, `codes/*` in the layer's shape (0 for pruned weights): what a `Fit` with this stage as start, mask
-    and codebook fine-tunes.
+    they are fewer than its codes tell apart. Where pruning has left fewer weights than entries each keeps its value; a layer that is not
+    pruned and has fewer is refused. Yields `weights/*`, `mask/*` and, of the named layers, `codes/*` in the layer's shape (0 for pruned
+    weights): what a `Fit` with this stage as start, mask and codebook fine-tunes.
     """
 
     stored: ClassVar[bool] = False
@@ -54,8 +54,9 @@ class SharedWeights(Stage):
         weights, codes = dict(trained.weights), {}
         for name, bits in self.weight_bits.items():
             mask = trained.masks.get(name)
-            left = weights[name].size if mask is None else int(mask.sum())
-            entries = min((self.entries or {}).get(name, codebook_size(bits, mask is not None)), max(left, 1))
+            entries = (self.entries or {}).get(name, codebook_size(bits, mask is not None))
+            if mask is not None:
+                entries = min(entries, max(int(mask.sum()), 1))
             try:
                 tensor = shared(weights[name], bits, mask, initial=self.initial, seed=self.seed, entries=entries)
             except UserError as error:

@@ -383,6 +383,10 @@ def interpolate(
         return {"alpha": alphas, **{f"{split}_error": np.array(found) for split, found in errors.items()}}, metrics
 
 
+TIMING_RATE = 1e-6
+"""Learning rate of the steps that are timed: none can diverge."""
+
+
 def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime, budget: float = 2.0) -> float:
     """Seconds that one optimiser step of the stack takes here, with its share of evaluation; measured for about `budget` seconds."""
     with computing(runtime):
@@ -390,7 +394,8 @@ def time_per_step(task: Task, replicates: Sequence[Replicate], runtime: Runtime,
         made.to(runtime.device)
         clock, block = Clock(), 2
         while True:
-            made.training_spec = replace(task.training, evaluate_every=block)
+            # More steps may be timed than the schedule has, after which it would turn negative; and what is timed must not diverge.
+            made.training_spec = replace(task.training, schedule="constant", learning_rate=TIMING_RATE, evaluate_every=block)
             made.step, made.last_step = made.first_step, made.first_step + 3 * block
             trainer(runtime, [clock]).fit(made)
             made.to(runtime.device)  # the Trainer takes it off a GPU when it ends

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import hinton_mnist, hinton_specialists, lottery_ticket
+from experiments import deep_compression, hinton_mnist, hinton_specialists, lottery_ticket
 from nncompress.errors import UserError
 from nncompress.lab import experiment as experiment_module
 from nncompress.lab import records
 from nncompress.lab.configuration import request
 from nncompress.lab.experiment import Experiment, Stopwatch, plan, preflight, thinned, within
 from nncompress.lab.lab import Lab, Settings
+from nncompress.lab.quantizing import CompressedFile, IntegerWeights
 from nncompress.lab.row import Row
 from nncompress.lab.stage import Stage, ancestors
 from nncompress.lab.stages import Consultation, Fit, InitialWeights, fit_of
@@ -115,6 +116,13 @@ def test_a_plan_of_pruned_nets_counts_them_by_their_density(settings: Settings, 
     fits = {row.columns["round"]: row.stage for row in made.rows()}
     watch = Stopwatch(Lab(settings))
     assert [watch.seconds([fits[round_]]) for round_ in (0, 1, 2)] == pytest.approx([12 * 1.0, 12 * 0.5, 12 * 0.25])
+
+
+@pytest.mark.parametrize("changes", [{"schedule": "linear", "learning_rate": 0.1}, {"learning_rate": 1e6}], ids=str)
+def test_a_plan_times_more_steps_than_the_schedule_has_and_does_not_diverge(changes: dict[str, Any], settings: Settings) -> None:
+    """Of a fit of 12 steps some hundred are timed; a learning rate that falls to zero with the 12 would turn negative."""
+    text = plan(tiny.experiment(changes | {"optimizer": "sgd", "momentum": 0.9}, arms=["winning_ticket"], seeds=[0], rounds=0), settings)
+    assert counts(text) == {"winning_ticket": (1, 0, 12)}
 
 
 def test_lightnings_refusal_is_one_line(settings: Settings) -> None:
@@ -242,6 +250,39 @@ def test_what_cannot_be_trained_is_refused_before_training_in_one_line(
 def test_a_model_that_fits_is_not_refused(settings: Settings) -> None:
     for model in (Model("mlp", widths=(64, 12)), Model("lenet_300_100", input_shape=(1, 8, 8)), Model("conv_2", input_shape=(1, 8, 8))):
         preflight(tiny.experiment(model=model, prune_fraction={"fc1": 0.2}).rows(), Lab(settings))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"arms": ["deep_compression"], "weight_bits": {"fc1": 4, "fc9": 4}, "index_bits": {"fc1": 4, "fc9": 4}},
+            "weight_bits.fc9: the model has no such layer; it has fc1, fc2, fc3",
+        ),
+        ({"arms": ["pruned"], "index_bits": {"fc1": 4, "fc9": 4}}, "index_bits.fc9: the model has no such layer; it has fc1, fc2, fc3"),
+        (
+            {"arms": ["quantization_only"], "bits": [2, 8]},
+            "fc3.weight: 256 codebook entries for 200 weights: take fewer bits, or leave the layer unshared",
+        ),
+    ],
+)
+def test_codes_and_gaps_that_no_layer_can_have_are_refused_before_training_in_one_line(
+    changes: dict[str, Any], line: str, settings: Settings, no_training: None
+) -> None:
+    config = request(ROOT / "conf", ["experiment=smoke/deep_compression"]).config
+    made = Experiment("tiny", deep_compression, replace(config, **changes), "smoke", {}, [])
+    with pytest.raises(UserError) as refusal:
+        tiny.run(made, settings)
+    assert str(refusal.value) == line
+    assert not settings.store.exists() and not (settings.results / "records").exists()
+
+
+def test_a_file_of_codes_for_a_layer_that_the_model_does_not_have_is_refused_whatever_it_is_made_of(settings: Settings) -> None:
+    fit = Fit(tiny.CONFIG.model, tiny.CONFIG.dataset, tiny.TRAINING, InitialWeights(tiny.CONFIG.model, 0), 0)
+    for net in (fit, integers := IntegerWeights(fit)):
+        file = CompressedFile(net, integers, {"fc1.weight": 8, "conv1.weight": 8}, None)
+        with pytest.raises(UserError, match=r"^weight_bits\.conv1: the model has no such layer; it has fc1, fc2, fc3$"):
+            preflight([Row(file, {"arm": "plain", "seed": 0})], Lab(settings))
 
 
 # -- books ---------------------------------------------------------------------------------------------------------------------------------

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nncompress.errors import UserError
 from nncompress.lab.lab import Lab
-from nncompress.lab.quantizing import CompressedFile, IntegerWeights, SharedWeights
+from nncompress.lab.quantizing import CompressedFile, IntegerWeights, LowRank, SharedWeights
 from nncompress.lab.stages import Fit, InitialWeights, PrunedMask
 from nncompress.quantize import decode
+from nncompress.train import fit as fit_module
 from nncompress.types import Dataset, Model, Training
 from tests.unit.lab import tiny
 
@@ -47,6 +49,14 @@ def test_where_pruning_has_left_fewer_weights_than_codes_tell_apart_each_keeps_i
     shared = SharedWeights(PRUNED, {**BITS, "fc3.weight": 8})
     np.testing.assert_array_equal(lab.get(shared).weights["fc3.weight"], lab.get(PRUNED).weights["fc3.weight"])
     assert lab.get(CompressedFile(shared, shared, shared.weight_bits, INDEX)).metrics["kept_fc3.weight"] > 0
+
+
+def test_a_layer_that_is_not_pruned_and_has_fewer_weights_than_codebook_entries_is_named(lab: Lab) -> None:
+    """How many weights it has is known beforehand: whoever asks for more entries has made a mistake."""
+    with pytest.raises(UserError, match=r"^fc3\.bias: 255 codebook entries for 10 weights: take fewer bits, or leave the layer unshared$"):
+        lab.get(SharedWeights(PRUNED, {**BITS, "fc3.bias": 8}, entries={"fc3.bias": 255}))
+    with pytest.raises(UserError, match=r"^fc3\.weight: 256 codebook entries for 100 weights: take fewer bits, or leave the layer unshared$"):
+        lab.get(SharedWeights(DENSE, {**BITS, "fc3.weight": 8}))
 
 
 def test_fine_tuning_moves_the_codebook_and_nothing_out_of_its_cluster(lab: Lab) -> None:
@@ -98,6 +108,52 @@ def test_a_file_of_integers_takes_about_a_byte_a_weight_and_holds_the_rounded_we
         np.testing.assert_array_equal(array, lab.get(rounded).weights[name] + 0.0)
         assert np.abs(array - exact).max() <= np.abs(exact).max() / 255 * 1.0001  # half a step
     assert file.metrics["test_accuracy"] == pytest.approx(lab.get(DENSE).metrics["test_accuracy"], abs=0.01)
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.ndarray]]:
+    """The weights of every net that is measured from now on."""
+    found: list[dict[str, np.ndarray]] = []
+    score = fit_module.score
+
+    def watched(model: Model, dataset: Dataset, training: Training, weights: dict[str, np.ndarray], *rest: Any) -> dict[str, float]:
+        found.append(dict(weights))
+        return score(model, dataset, training, weights, *rest)
+
+    monkeypatch.setattr(fit_module, "score", watched)
+    return found
+
+
+@pytest.mark.parametrize(("share", "ranks"), [(0.5, {"fc1": 10, "fc2": 5}), (0.3, {"fc1": 6, "fc2": 3}), (0.01, {"fc1": 1, "fc2": 1})])
+def test_a_layer_of_low_rank_is_the_best_of_its_rank_and_counts_its_two_factors(
+    share: float, ranks: dict[str, int], lab: Lab, scored: list[dict[str, np.ndarray]]
+) -> None:
+    """Eckart & Young 1936: what is lost of a matrix is what its smaller singular values hold, and no matrix of that rank loses less."""
+    rate = lab.get(LowRank(DENSE, share)).metrics["rate"]
+    dense, ([cut], random) = lab.get(DENSE).weights, (scored, np.random.default_rng(0))
+    numbers = {name: array.size for name, array in dense.items()}
+    for layer, rank in ranks.items():
+        before, after = (weights[f"{layer}.weight"].astype(np.float64) for weights in (dense, cut))
+        lost = np.linalg.norm(before - after)
+        assert np.linalg.matrix_rank(after, tol=1e-5) == rank
+        assert lost == pytest.approx(np.sqrt((np.linalg.svd(before, compute_uv=False)[rank:] ** 2).sum()), rel=1e-5)
+        basis, _ = np.linalg.qr(random.standard_normal((len(before), rank)))
+        assert np.linalg.norm(before - basis @ (basis.T @ before)) > lost
+        numbers[f"{layer}.weight"] = rank * sum(before.shape)
+    assert rate == pytest.approx(sum(array.size for array in dense.values()) / sum(numbers.values()))
+    for name in dense.keys() - {f"{layer}.weight" for layer in ranks}:  # biases, and the last layer
+        np.testing.assert_array_equal(cut[name], dense[name])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8])
+def test_a_layer_whose_factors_would_take_as_many_numbers_stays_as_it_is(share: float, lab: Lab, scored: list[dict[str, np.ndarray]]) -> None:
+    """At four fifths of their rank 16 (20 + 64) and 8 (10 + 20) are more than 20 x 64 and 10 x 20."""
+    metrics, dense = lab.get(LowRank(DENSE, share)).metrics, lab.get(DENSE)
+    for name, array in scored[0].items():
+        np.testing.assert_array_equal(array, dense.weights[name])
+    assert metrics["rate"] == 1
+    for name in ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss"):
+        assert metrics[name] == pytest.approx(dense.metrics[name])
 
 
 def test_fits_with_and_without_a_codebook_of_one_kind_share_a_stack_but_not_a_key() -> None:
