@@ -12,11 +12,13 @@ from nncompress.errors import UserError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+_IS_A_FOLDER = {errno.EISDIR, errno.ENOTEMPTY}
 
 
 @contextmanager
 def writing(folder: Path, mend: str) -> Iterator[None]:
-    """Run a block that writes in `folder`; a full disk or a folder that cannot be written becomes a UserError of one line.
+    """Run a block that writes in `folder`; a full disk, a folder that cannot be written, or one where a file is to be, becomes a UserError of
+    one line.
 
     Args:
         folder: where the block writes.
@@ -29,6 +31,8 @@ def writing(folder: Path, mend: str) -> Iterator[None]:
             raise UserError(f"no space left to write in {folder}: free some, or {mend}") from error
         if error.errno in _DENIED:
             raise UserError(f"cannot write in {folder} ({os.strerror(error.errno)}): mend its permissions, or {mend}") from error
+        if error.errno in _IS_A_FOLDER:
+            raise UserError(f"{error.filename2 or error.filename} is a folder, where a file is to be written: {mend}") from error
         raise
 
 

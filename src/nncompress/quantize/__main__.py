@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from nncompress.errors import UserError
+from nncompress.errors import UserError, one_line
 from nncompress.files import replace_file, writing
 from nncompress.quantize.codebook import INITIAL
 from nncompress.quantize.storage import ENCODINGS, Account, CompressedNet, account, load, save
@@ -71,7 +71,11 @@ def compressed(given: argparse.Namespace) -> CompressedNet:
     from nncompress.models import parameter_names  # torch, which `--help` does not wait for
 
     described, found = model(given.model), read_npz(given.weights)
-    weights = {name: found[name] for name in parameter_names(described) if name in found} | found  # in the model's order
+    try:
+        order = parameter_names(described)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:  # of torch, whose message may be a trace of many lines
+        raise UserError(f"--model {shortened(given.model)}: no net can be built of it: give it smaller sizes") from error
+    weights = {name: found[name] for name in order if name in found} | found
     layers = [name for name, array in weights.items() if array.ndim > 1]
     masks = {name: weights[name] != 0 for name in layers if not weights[name].all()}
     widths = by_layer("--bits", given.bits, layers)
@@ -85,9 +89,15 @@ def model(text: str) -> Model:
         return TypeAdapter(Model).validate_python(json.loads(text) if text.lstrip().startswith("{") else {"name": text})
     except ValidationError as refusal:
         problems = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in refusal.errors())
-        raise UserError(f"--model {text}: {problems}") from None
+        raise UserError(f"--model {shortened(text)}: {problems}") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"--model {text} is no JSON ({error})") from None
+        raise UserError(f"--model {shortened(text)} is no JSON ({one_line(error)})") from None
+
+
+def shortened(text: str) -> str:
+    """What the user wrote, on one line that a screen holds."""
+    words = " ".join(text.split())
+    return words if len(words) <= 200 else f"{words[:197]}..."
 
 
 def by_layer(option: str, words: Sequence[str], layers: Sequence[str]) -> dict[str, int]:
@@ -95,10 +105,10 @@ def by_layer(option: str, words: Sequence[str], layers: Sequence[str]) -> dict[s
     chosen = {}
     for word in words:
         start, _, bits = word.rpartition("=")
-        if not bits.isdecimal():
-            raise UserError(f"{option} {word}: write a number of bits, or LAYER=BITS")
+        if not bits.isdecimal() or len(bits) > 9:
+            raise UserError(f"{option} {shortened(word)}: write a number of bits, or LAYER=BITS")
         if not any(layer.startswith(start) for layer in layers):
-            raise UserError(f"{option} {word}: there is no such layer; there are {', '.join(layers)}")
+            raise UserError(f"{option} {shortened(word)}: there is no such layer; there are {', '.join(layers)}")
         chosen[start] = int(bits)
     found = {}
     for layer in layers:
@@ -115,14 +125,16 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             found = {name.removeprefix("weights/"): file[name] for name in file.files if name.startswith("weights/")}
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        # RuntimeError: what is encrypted, and as NotImplementedError, packed in a way that Python does not know
         raise UserError(f"{path} is no .npz of plain arrays ({type(error).__name__}): write it with numpy.savez") from error
     if not found:
         raise UserError(f"{path} holds no array weights/<parameter>, such as weights/fc1.weight")
     for name, array in found.items():
         if array.dtype.kind != "f":
             raise UserError(f"weights/{name} in {path} is of {array.dtype}: weights are floating-point numbers")
-    return {name: array.astype(np.float32) for name, array in found.items()}
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, which is refused with the parameter's name
+        return {name: array.astype(np.float32) for name, array in found.items()}
 
 
 def write_npz(path: Path, weights: dict[str, np.ndarray]) -> None:

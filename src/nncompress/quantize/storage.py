@@ -180,7 +180,7 @@ def _encode_tensor(name: str, tensor: CompressedTensor, coder: str) -> list[byte
         values[weights] = tensor.values
     dtype = f"<f{values.itemsize}"
     sections["values"] = values.astype(dtype).tobytes()
-    if max(map(len, sections.values())) >= 2**32 or max(entries, *tensor.shape) >= 2**32:
+    if max(map(len, sections.values())) >= 2**32 or max((entries, *tensor.shape)) >= 2**32:
         raise UserError(f"{name} is too large: a parameter has at most 2^32 entries and sections of 2^32 bytes")
     text = name.encode()
     numbers = (len(text), len(tensor.shape), _DTYPES.index(dtype), list(CODERS).index(coder), tensor.weight_bits, tensor.index_bits)

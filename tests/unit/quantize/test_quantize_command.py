@@ -71,6 +71,8 @@ def test_every_option_makes_a_file_that_can_be_read(weights: Path, tmp_path: Pat
         ({"--model": '{"name": "mlp"'}, "is no JSON"),
         ({"--model": '{"name": "mlp", "depth": 3}'}, "depth"),
         ({"--model": '{"name": "mlp", "widths": [0]}'}, "widths"),
+        ({"--model": '{"name": "mlp", "widths": [99999999999999999999, 3]}'}, "99999999999999999999, 3]}: no net can be built of it"),
+        pytest.param({"--bits": "9" * 5000}, "--bits 999", id="5,000 digits"),
         ({"--bits": "0"}, "weight_bits = 0"),
         ({"--bits": "17"}, "weight_bits = 17"),
         ({"--bits": "six"}, "--bits six: write a number of bits"),
@@ -121,6 +123,42 @@ def test_files_that_cannot_be_used_are_one_line(tmp_path: Path, capsys: pytest.C
     for command in (["inspect", str(text)], ["decompress", str(text), str(tmp_path / "out.npz")]):
         assert main(command) == 2
         assert capsys.readouterr().err == f"{text} is no compressed net: such files are written by `python -m nncompress.quantize compress`\n"
+
+
+def test_arrays_that_are_no_parameters_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    scalar, large = (
+        write_weights(tmp_path / "s.npz", fc2_bias=np.array(0.5)),
+        write_weights(tmp_path / "l.npz", fc1_weight=np.full((8, 12), 1e300)),
+    )
+    packed = write_weights(tmp_path / "p.npz").read_bytes()
+    begin = packed.index(b"PK\1\2")
+    encrypted, unknown = tmp_path / "e.npz", tmp_path / "u.npz"
+    for path, place, value in ((encrypted, 8, 1), (unknown, 10, 99)):  # of the first entry of the directory: flags, and how it is packed
+        path.write_bytes(packed[: begin + place] + bytes([value]) + packed[begin + place + 1 :])
+    problems = {
+        scalar: "fc2.bias [] where it has fc2.bias [3]",
+        large: "fc1.weight: the weights are not finite",
+        encrypted: "e.npz is no .npz of plain arrays (RuntimeError)",
+        unknown: "u.npz is no .npz of plain arrays (NotImplementedError)",
+    }
+    for path, problem in problems.items():
+        assert main(["compress", str(path), str(tmp_path / "net"), "--model", TINY, "--bits", "3"]) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1 and problem in line, line
+    assert not recwarn.list
+
+
+def test_a_folder_where_a_file_is_to_be_written_is_one_line(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "net"
+    folder.mkdir()
+    assert main(["compress", str(weights), str(file), "--model", TINY, "--bits", "3"]) == 0
+    for command in (["compress", str(weights), str(folder), "--model", TINY, "--bits", "3"], ["decompress", str(file), str(folder)]):
+        capsys.readouterr()
+        assert main(command) == 2
+        assert capsys.readouterr().err == f"{folder} is a folder, where a file is to be written: choose another path\n"
+    assert sorted(tmp_path.iterdir()) == sorted([folder, file, weights])
 
 
 def test_it_runs_as_a_module_and_loads_no_torch_to_explain_itself(weights: Path, tmp_path: Path) -> None:
