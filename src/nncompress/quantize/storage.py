@@ -15,7 +15,7 @@ and a parameter's sections are, in this order,
 
     index_table, indices   if index bits: the gaps to the entries, see `sparse_index`
     code_table, codes      if weight bits: the entries' codes; with indices, 0 is a filler and code + 1 a weight
-    values                 the codebook if there are codes; else of every entry its weight, 0 for fillers
+    values                 the codebook if there are codes; else of every entry its weight, +0.0 for fillers
 
 Entries are the surviving weights and the fillers between them; without indices they are all weights. Tables and streams are what the coder
 (`fixed`, `huffman`, `ans`) makes of the symbols.
@@ -165,6 +165,9 @@ def _encode_whole(net: CompressedNet, model: bytes) -> bytes:
 
 
 def _encode_tensor(name: str, tensor: CompressedTensor, coder: str) -> list[bytes]:
+    if tensor.positions is not None and tensor.codes is None:  # a weight of +0.0 is as good as pruned, and would be read as a filler
+        stored = _is_stored(tensor.values)
+        tensor = replace(tensor, values=tensor.values[stored], positions=tensor.positions[stored])
     sections, entries, weights = {}, tensor.kept, np.arange(tensor.kept)
     if tensor.positions is not None:
         fields, weights = to_gaps(tensor.positions, tensor.index_bits)
@@ -255,7 +258,7 @@ def _decode_tensor(stored: _Stored) -> CompressedTensor:
     if stored.weight_bits:
         codes = stored.coder.decode(sections["code_table"], sections["codes"], stored.weight_bits, stored.entries)
     if stored.index_bits:
-        is_weight = (values if codes is None else codes) != 0
+        is_weight = _is_stored(values) if codes is None else codes != 0
         fields = stored.coder.decode(sections["index_table"], sections["indices"], stored.index_bits, stored.entries)
         positions = to_positions(fields, size)[is_weight]
         if codes is None:
@@ -268,6 +271,11 @@ def _decode_tensor(stored: _Stored) -> CompressedTensor:
     if stored.index_bits and (fields[~is_weight] != (1 << stored.index_bits) - 1).any():
         raise ValueError("a filler stands where none is needed")
     return tensor
+
+
+def _is_stored(values: np.ndarray) -> np.ndarray:
+    """Which of the values of an unshared, pruned parameter are weights: all but +0.0, the fillers'. -0.0 is one, or its sign would be lost."""
+    return values.view(f"u{values.itemsize}") != 0
 
 
 def _check_parameters(model: Model, found: list[tuple[str, tuple[int, ...]]], size: int) -> None:

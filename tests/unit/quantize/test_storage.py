@@ -175,6 +175,19 @@ def test_every_kind_of_tensor_comes_back(coder: str) -> None:
         assert sum(row.bytes for row in accounts(content)) == len(content)
 
 
+@pytest.mark.parametrize("coder", storage.ENCODINGS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_zeros_at_places_that_are_kept_come_back_as_the_same_weights(coder: str, dtype: type[np.floating]) -> None:
+    """In float16 most of these underflow, to +0.0 or -0.0."""
+    model = Model("mlp", (5, 2))
+    values = np.array([0.5, 0.0, -0.0, 1e-30, -1e-30, 0.0], np.float32).astype(dtype)
+    weight = CompressedTensor((2, 5), values, None, np.array([0, 2, 3, 7, 8, 9]), 0, 2)
+    net = CompressedNet(model, {"fc1.weight": weight, "fc1.bias": dense(np.ones(2))})
+    content = encode(net, coder)
+    assert same_bits(net, decode(content)) and encode(decode(content), coder) == content
+    assert sum(row.bytes for row in accounts(content)) == len(content)
+
+
 def test_a_loaded_net_answers_exactly_as_the_one_that_was_saved(tmp_path: Path) -> None:
     net = small_net(Model("lenet_5"), 0.2, weight_bits=5, index_bits=5)
     save(tmp_path / "net", net)
