@@ -137,7 +137,7 @@ CLAIMS = (
     ),
     Claim(
         "first_layer_most_sensitive", "Pruning the first convolution alone costs more accuracy than pruning any other layer alone.",
-        None, sensitivity_of_the_first_layer, low=0, unit="pp", models=LENET_5,
+        None, sensitivity_of_the_first_layer, low=0, unit="pp", models=(*LENET_5, "conv_*"),
     ),
 )  # fmt: skip
 

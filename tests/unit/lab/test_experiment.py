@@ -259,7 +259,10 @@ def test_a_model_that_fits_is_not_refused(settings: Settings) -> None:
             {"arms": ["deep_compression"], "weight_bits": {"fc1": 4, "fc9": 4}, "index_bits": {"fc1": 4, "fc9": 4}},
             "weight_bits.fc9: the model has no such layer; it has fc1, fc2, fc3",
         ),
-        ({"arms": ["pruned"], "index_bits": {"fc1": 4, "fc9": 4}}, "index_bits.fc9: the model has no such layer; it has fc1, fc2, fc3"),
+        (
+            {"arms": ["deep_compression"], "index_bits": {"fc1": 4, "fc9": 4}},
+            "index_bits.fc9: the model has no such layer; it has fc1, fc2, fc3",
+        ),
         (
             {"arms": ["quantization_only"], "bits": [2, 8]},
             "fc3.weight: 256 codebook entries for 200 weights: take fewer bits, or leave the layer unshared",
