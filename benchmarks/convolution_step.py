@@ -7,18 +7,16 @@ bare, bfloat16   the same under torch's automatic mixed precision
 
 from __future__ import annotations
 
-import time
 from functools import cache
 from pathlib import Path
 
 import measuring
 import torch
 import yaml
-from loops import data_note, float_images, paper, prepare, timed_fit
+from loops import bare_loop, data_note, float_images, paper, prepare, timed_fit
 from measuring import Table, Target, options, publish, ratios, spread
 from pydantic import TypeAdapter
 from torch import nn
-from torch.nn import functional
 
 from nncompress.models import initial_weights
 from nncompress.train import fit as training
@@ -30,8 +28,8 @@ MODEL = Model("lenet_5_relu")
 @cache
 def settings(block: int) -> Training:
     """Those of conf/han, evaluated every `block` steps."""
-    values = {**yaml.safe_load((measuring.ROOT / "conf" / "han" / "nets.yaml").read_text())["training"], "learning_rate": 0.05}
-    return TypeAdapter(Training).validate_python({**values, "evaluate_every": block})
+    nets, own = (yaml.safe_load((measuring.ROOT / "conf" / "han" / f"{name}.yaml").read_text()) for name in ("nets", "lenet_5"))
+    return TypeAdapter(Training).validate_python({**nets["training"], **own["training"], "evaluate_every": block})
 
 
 def ours(block: int, blocks: int, data_dir: Path) -> float:
@@ -50,19 +48,7 @@ def bare(steps: int, data_dir: Path, mixed: bool, warm_up: int = 10) -> float:
     optimizer = torch.optim.SGD(
         net.parameters(), lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
     )
-    order = torch.randperm(len(labels))
-    began = 0.0
-    with training.computing(training.Runtime(data_dir)):
-        for step in range(warm_up + steps):
-            if step == warm_up:
-                began = time.monotonic()
-            batch = order[step * config.batch_size % (len(labels) - config.batch_size) :][: config.batch_size]
-            optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-                loss = functional.cross_entropy(net(images[batch]), labels[batch])
-            loss.backward()
-            optimizer.step()
-    return (time.monotonic() - began) / steps
+    return bare_loop(net, optimizer, images, labels, config.batch_size, steps, warm_up, mixed)
 
 
 def main() -> None:

@@ -225,16 +225,24 @@ def bare(mask: MaskArrays, steps: int, data_dir: Path, warm_up: int = 50) -> flo
     config = paper().training
     net = masked_net(initial_weights(paper().model, 0), mask)
     optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
+    return bare_loop(net, optimizer, images, labels, config.batch_size, steps, warm_up)
+
+
+def bare_loop(
+    net: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, batch: int, steps: int, warm_up: int, mixed: bool = False
+) -> float:
+    """Seconds of a step of a loop that is nothing but torch. `images`: (N, ...) as the net takes them; `mixed`: torch's bfloat16 autocast."""
     order = torch.randperm(len(labels))
     began = 0.0
-    with training.computing(training.Runtime(data_dir)):
+    with training.computing(training.Runtime(Path())):
         for step in range(warm_up + steps):
             if step == warm_up:
                 began = time.monotonic()
-            first = step * config.batch_size % (len(labels) - config.batch_size)
-            batch = order[first : first + config.batch_size]
+            places = order[step * batch % (len(labels) - batch) :][:batch]
             optimizer.zero_grad()
-            functional.cross_entropy(net(images[batch]), labels[batch]).backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                loss = functional.cross_entropy(net(images[places]), labels[places])
+            loss.backward()
             optimizer.step()
     return (time.monotonic() - began) / steps
 
