@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
+from nncompress.report.figures import in_palette
+
+PNG = "image/png"
+
 FOLDER = Path(__file__).parent
 
 
 def execute(path: Path) -> None:
-    """Times of execution are left out, so that what has not changed shows no difference."""
+    """Times of execution are left out, so that what has not changed shows no difference, and pictures have the few colours of the report's."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    for output in outputs:
+        if PNG in output.get("data", {}):
+            output.data[PNG] = base64.b64encode(in_palette(base64.b64decode(output.data[PNG]))).decode()
     nbformat.write(notebook, path)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from nncompress.errors import UserError, suggestion
 from nncompress.report.claims import VERDICTS, judge_all
-from nncompress.report.declare import MixtureCourse
+from nncompress.report.declare import Matrices, MixtureCourse
 from nncompress.report.experiments import Described, read_experiments
 from nncompress.report.figures import animation, draw, save
 from nncompress.report.files import write
@@ -152,13 +152,15 @@ def _report_one(results: Path, recorded: _Recorded, figures: bool) -> list[Path]
 
 
 def _draw(results: Path, recorded: _Recorded, stem: Path) -> list[Path]:
-    """The experiment's figures, `<stem>_<figure>` as PNG and SVG."""
+    """The experiment's figures, `<stem>_<figure>` as PNG and SVG; of matrices, which are bitmaps of many pixels, no SVG."""
     described, records = recorded.described, recorded.records
     curves = read_curves(results, described.name, records, described.identity)
     arrays = results / "arrays" / described.name
     paper = read_published(results, described.recipe)
-    drawn = [(lines.name, figure) for lines in described.figures if (figure := draw(lines, records, curves, arrays, paper)) is not None]
-    paths = [path for name, figure in drawn for path in save(figure, stem.with_name(f"{stem.name}_{name}"))]
+    drawn = [(declared, figure) for declared in described.figures if (figure := draw(declared, records, curves, arrays, paper)) is not None]
+    paths = []
+    for declared, figure in drawn:
+        paths += save(figure, stem.with_name(f"{stem.name}_{declared.name}"), vector=not isinstance(declared, Matrices))
     for course in described.figures:
         if isinstance(course, MixtureCourse) and (content := animation(course, records, arrays)) is not None:
             paths.append(write(stem.with_name(f"{stem.name}_{course.name}.gif"), content))

@@ -31,7 +31,7 @@ from nncompress.report.words import natural, percent, span, spoken
 
 __all__ = [
     "Dots", "Frontier", "HeatMap", "Joint", "Lines", "Matrices", "MixtureCourse", "Panel", "Picture", "TreePanel", "Trees", "animation", "draw",
-    "save",
+    "in_palette", "save",
 ]  # fmt: skip
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
@@ -378,16 +378,29 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
     return figure
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write `<stem>.png` and `<stem>.svg`, without dates, each whole or not at all."""
+def save(figure: Figure, stem: Path, vector: bool = True) -> list[Path]:
+    """Write `<stem>.png` and, where `vector`, `<stem>.svg`, without dates, each whole or not at all."""
     paths = []
+    kinds: dict[str, dict[str, None]] = {"png": {"Software": None}}
+    if vector:
+        kinds["svg"] = {"Date": None, "Creator": None}
     with _style():
-        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        for kind, metadata in kinds.items():
             content = BytesIO()
             figure.savefig(content, format=kind, metadata=metadata)
             figure.set_layout_engine("none")  # the places found for the first file stand
-            paths.append(write(stem.with_name(f"{stem.name}.{kind}"), content.getvalue()))
+            written = in_palette(content.getvalue()) if kind == "png" else content.getvalue()
+            paths.append(write(stem.with_name(f"{stem.name}.{kind}"), written))
     return paths
+
+
+def in_palette(png: bytes) -> bytes:
+    """The same picture as a PNG of 256 colours, about a quarter of the bytes: results are committed with the code."""
+    content = BytesIO()
+    with Image.open(BytesIO(png)) as picture:
+        colours = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colours.save(content, "PNG", optimize=True)
+    return content.getvalue()
 
 
 def _style() -> AbstractContextManager[None]:

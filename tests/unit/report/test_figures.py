@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from experiments.lottery_ticket_claims import FIGURES
 from nncompress.report.figures import MARKERS_APART, OKABE_ITO, Lines, Panel, draw, save, series_label
@@ -40,6 +43,17 @@ def test_every_declared_figure_is_made_and_again_byte_for_byte(tmp_path: Path) -
             contents.append([path.read_bytes() for path in paths])
         assert contents[0] == contents[1], lines.name
         assert contents[0][0].startswith(b"\x89PNG") and b"<dc:date>" not in contents[0][1] and b"</svg>" in contents[0][1]
+
+
+def test_a_picture_in_a_palette_is_the_same_picture_in_fewer_bytes(tmp_path: Path) -> None:
+    figure = drawn("tickets", fake_records())
+    (path,) = save(figure, tmp_path / "e", vector=False)
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    with Image.open(path) as written, Image.open(content) as full:
+        away = np.abs(np.asarray(written.convert("RGB"), float) - np.asarray(full.convert("RGB"), float))
+    assert path.suffix == ".png" and path.stat().st_size < len(content.getvalue()) / 2
+    assert away.max() < 64 and away.mean() < 1  # of 255
 
 
 def test_the_density_axis_runs_from_dense_to_sparse_on_a_logarithmic_scale() -> None:
