@@ -148,17 +148,37 @@ def by_layer(records: DataFrame) -> DataFrame:
     print it."""
     from pandas import concat
 
-    named = {"kept": ("kept, %", 100), "code_bits": ("code bits", 1), "index_bits": ("gap bits", 1), "share_of": ("size, %", 100)}
+    named = {
+        "weights": ("#W", 1), "kept": ("kept, %", 100), "code_bits": ("code bits", 1), "index_bits": ("gap bits", 1),
+        "share_of": ("size, %", 100),
+    }  # fmt: skip
     columns = [(layer, metric, f"{metric}_{layer}.weight") for layer in LAYERS for metric in named]
+    columns += [("total", metric, f"{metric}_total") for metric in ("weights", "code_bits", "index_bits")]
     columns += [("total", "kept", "weight_density"), ("total", "share_of", "size_share")]
     parts = [
         rows.assign(layer=layer, quantity=named[metric][0] + coded, value=named[metric][1] * rows[column])
         for arm, coded in (("pruned_and_quantized", ""), ("deep_compression", ", Huffman"))
-        for rows in (with_error(records[records["arm"] == arm]),)
+        for rows in (with_totals(with_error(records[records["arm"] == arm])),)
         for layer, metric, column in columns
-        if column in rows and not (metric == "kept" and coded)
+        if column in rows and not (metric in ("weights", "kept") and coded)
     ]
     return concat(parts, ignore_index=True) if parts else records.assign(layer="", quantity="", value=0.0)
+
+
+def with_totals(records: DataFrame) -> DataFrame:
+    """The records with `weights_<layer>.weight` and, of the whole net, `weights_total`, `code_bits_total` and `index_bits_total`; bits are
+    means over all weights that are kept."""
+    measured = ("bytes_of", "share_of", "kept", "code_bits")
+    names = [f"{layer}.weight" for layer in LAYERS if all(f"{metric}_{layer}.weight" in records for metric in measured)]
+    if not names:
+        return records
+    weights = {name: (records[f"bytes_of_{name}"] / (4 * records[f"share_of_{name}"])).round() for name in names}
+    kept = {name: weights[name] * records[f"kept_{name}"] for name in names}
+    found = {f"weights_{name}": count for name, count in weights.items()} | {"weights_total": sum(weights.values())}
+    for bits in ("code_bits", "index_bits"):
+        if all(f"{bits}_{name}" in records for name in names):
+            found[f"{bits}_total"] = sum(kept[name] * records[f"{bits}_{name}"] for name in names) / sum(kept.values())
+    return records.assign(**found)
 
 
 def as_shares(curves: DataFrame) -> DataFrame:
@@ -190,7 +210,9 @@ TABLES = (
     Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=HEADLINE, where=FILES),
     Table("parts", "What the bytes of the files are spent on", "bytes", unit="", columns="part", order=HEADLINE, where=FILES, derive=by_part),
     Table(
-        "layers", "Layers before and after Huffman coding; size: share of 32 bits a weight (Tables 2 and 3)", "value", unit="", index="layer",
+        "layers",
+        "Layers before and after Huffman coding; size: share of 32 bits a weight; total bits: mean over kept weights (Tables 2 and 3)",
+        "value", unit="", index="layer",
         columns="quantity", order=(*LAYERS, "total"), where={"arm": ("pruned_and_quantized", "deep_compression")}, derive=by_layer,
     ),
     Table(

@@ -14,7 +14,7 @@ import pytest
 
 import run
 from experiments.deep_compression import ARMS, HEADLINE, Config, check, rows, smaller
-from experiments.deep_compression_claims import CLAIMS, best_within, by_layer, by_part, sized
+from experiments.deep_compression_claims import CLAIMS, best_within, by_layer, by_part, sized, with_totals
 from experiments.han_pruning import Config as Pruning
 from experiments.han_pruning import rows as pruning_rows
 from nncompress.errors import UserError
@@ -160,6 +160,17 @@ def test_the_accounts_are_laid_out_by_layer_and_by_part() -> None:
     assert set(by_part(found)["part"]) == {"codes", "file"}
     points = sized(found[found["arm"] == "pruning_only"])
     assert sorted(points["size_percent"].round(2).unique()) == [1.0, 3.85, 20.0]
+
+
+def test_the_bits_of_the_whole_net_are_the_mean_over_kept_weights() -> None:
+    layers = {"fc1": (1000, 0.1, 6.0, 5.0), "fc2": (200, 0.5, 3.0, 4.0)}  # weights, share kept, bits of a code and of a gap
+    row: dict[str, float] = {}
+    for layer, (weights, kept, code, gap) in layers.items():
+        row |= {f"bytes_of_{layer}.weight": 300, f"share_of_{layer}.weight": 300 / (4 * weights), f"kept_{layer}.weight": kept}
+        row |= {f"code_bits_{layer}.weight": code, f"index_bits_{layer}.weight": gap}
+    found = with_totals(pd.DataFrame([row])).iloc[0]
+    assert (found["weights_fc1.weight"], found["weights_total"]) == (1000, 1200)
+    assert (found["code_bits_total"], found["index_bits_total"]) == (4.5, 4.5)  # of 100 weights each
 
 
 @pytest.mark.parametrize(
