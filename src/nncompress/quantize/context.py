@@ -15,8 +15,8 @@ a square grid where their number allows. What is coded, in this order:
 Beside this stream the numbers lie as they are, those of one parameter after those of the other: codebooks, and values that are not shared.
 
 A decision takes some microseconds, so that nets are limited to `LARGEST` numbers and codebooks to `ENTRIES`; and sure decisions take next to
-no room, so that a stream is limited to `FREE` of them and `DENSEST` for each of its bytes. What is remembered of them is limited to `WIDEST`
-columns and `CONTEXTS` contexts, so that no stream takes 100 MB.
+no room, so that a stream is limited to `FREE` of them and `DENSEST` for each of its bytes, and to `MOST` in all. What is remembered of them is
+limited to `WIDEST` columns and `CONTEXTS` contexts, so that no stream takes 100 MB.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from nncompress.quantize.tensors import INDEX_BITS, CompressedTensor, codebook_s
 
 LARGEST, ENTRIES = 2**19, 256
 """Numbers of a net, and entries of a codebook, at most: they bound the time that a file can take."""
-FREE, DENSEST = 2**19, 100
-"""Decisions that any stream may hold, and that it may hold more for each of its bytes: trained nets have about 30 a byte."""
+FREE, DENSEST, MOST = 2**19, 100, 2**21
+"""Decisions that any stream may hold, that it may hold more for each of its bytes, and that none may exceed: LeNets have 30 to 50 a byte."""
 WIDEST, CONTEXTS = 4096, 2**16
 """Columns of a parameter, and contexts that a prediction remembers of each kind, at most: they bound the memory. LeNets have 800 columns, and
 a sixth of these contexts."""
@@ -270,8 +270,8 @@ def encode(tensors: Mapping[str, CompressedTensor]) -> tuple[bytes, bytes]:
     numbers = b"".join(tensor.values.astype(f"<f{tensor.values.itemsize}").tobytes() for tensor in tensors.values())
     stream = writer.finished()
     if walk.decisions > _most_decisions(stream):
-        found = f"{walk.decisions:,} in {len(stream):,} bytes"
-        raise UserError(f"coder = 'context' is for at most {FREE:,} decisions and {DENSEST} a byte, not {found}: take 'ans'")
+        most, found = f"{FREE:,} decisions and {DENSEST} a byte, {MOST:,} in all", f"{walk.decisions:,} in {len(stream):,} bytes"
+        raise UserError(f"coder = 'context' is for at most {most}, not {found}: take 'ans'")
     return stream, numbers
 
 
@@ -312,7 +312,7 @@ def check_size(shapes: Sequence[tuple[int, ...]]) -> None:
 
 
 def _most_decisions(stream: bytes) -> int:
-    return FREE + DENSEST * len(stream)
+    return min(FREE + DENSEST * len(stream), MOST)
 
 
 class _Walk:

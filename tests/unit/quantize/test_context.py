@@ -354,10 +354,14 @@ def test_what_would_be_refused_is_not_written(monkeypatch: pytest.MonkeyPatch) -
     regular = {"fc1.weight": shared(np.ones((50, 100), np.float32), 4, entries=1), "fc1.bias": dense(np.zeros(50))}
     codebook = np.arange(16, dtype=np.float32)
     regular["fc1.weight"] = replace(regular["fc1.weight"], values=codebook)
-    with pytest.raises(
-        UserError, match=r"^coder = 'context' is for at most 1,000 decisions and 100 a byte, not 20,000 in .* bytes: take 'ans'$"
-    ):
+    limits = "1,000 decisions and 100 a byte, 2,097,152 in all"
+    with pytest.raises(UserError, match=rf"^coder = 'context' is for at most {limits}, not 20,000 in .* bytes: take 'ans'$"):
         encode(CompressedNet(Model("mlp", (100, 50)), regular), "context")
+    monkeypatch.setattr(context, "MOST", 15_000)
+    irregular = regular | {"fc1.weight": replace(regular["fc1.weight"], codes=np.random.default_rng(0).integers(0, 16, 5000, np.uint16))}
+    monkeypatch.setattr(context, "FREE", 10**6)
+    with pytest.raises(UserError, match=r"15,000 in all, not 20,000 in"):
+        encode(CompressedNet(Model("mlp", (100, 50)), irregular), "context")
 
 
 def test_a_prediction_remembers_so_many_contexts_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
