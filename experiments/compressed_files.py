@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 Recipe = TypeVar("Recipe", bound=Any)
+TRADED_OFF = ("lenet_300_100", "mlp")
+"""Nets whose accuracy the experiments draw against bits and against size; the papers have AlexNet's."""
 
 
 def of(arm: str, metric: str) -> Statistic:
@@ -26,6 +28,13 @@ def of(arm: str, metric: str) -> Statistic:
 def error_over_reference(arm: str) -> Statistic:
     """Test error of the arm's file minus that of its seed's dense net."""
     return lambda records: of("reference", "test_accuracy")(records) - of(arm, "test_accuracy")(records)
+
+
+def with_error(records: DataFrame) -> DataFrame:
+    """The records with `test_error`, and `error_over_reference`, by how much it exceeds that of the seed's dense net."""
+    found = records.assign(test_error=1 - records["test_accuracy"])
+    reference = found[found["arm"] == "reference"].groupby("seed")["test_error"].mean()
+    return found.assign(error_over_reference=found["test_error"] - found["seed"].map(reference))
 
 
 def fewer_arms_then_seeds(cfg: Recipe, arms: int) -> Iterator[Recipe]:

@@ -5,17 +5,15 @@ Sizes are those of files; a rate is the float32 bytes of all parameters over the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from experiments.compressed_files import Statistic, error_over_reference, of
+from experiments.compressed_files import TRADED_OFF, Statistic, error_over_reference, of, with_error
 from nncompress.report.declare import Claim, Lines, Panel, Published, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 LENET_300_100, LENET_5, ALEXNET, VGG_16 = ("lenet_300_100",), ("lenet_5_relu",), ("alexnet",), ("vgg_16",)
-TRADED_OFF = ("lenet_300_100", "mlp")
-"""Nets of which the experiments draw accuracy against bits and against rate; the paper has AlexNet's."""
 LAYERS = (
     *("conv1", "conv2", "fc1", "fc2", "fc3", "conv3", "conv4", "conv5"),
     *("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"),
@@ -129,11 +127,9 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def with_error(records: DataFrame) -> DataFrame:
-    """The records with `test_error`, `error_over_reference`, by how much it exceeds that of the seed's dense net, and `size_share`."""
-    found = records.assign(test_error=1 - records["test_accuracy"], size_share=1 / records["rate"] if "rate" in records else None)
-    reference = found[found["arm"] == "reference"].groupby("seed")["test_error"].mean()
-    return found.assign(error_over_reference=found["test_error"] - found["seed"].map(reference))
+def with_share(records: DataFrame) -> DataFrame:
+    """The records with their errors and `size_share`, bytes of the file over those of the float32 parameters."""
+    return with_error(records).assign(size_share=1 / records["rate"] if "rate" in records else None)
 
 
 def sized(records: DataFrame) -> DataFrame:
@@ -158,7 +154,7 @@ def by_layer(records: DataFrame) -> DataFrame:
     parts = [
         rows.assign(layer=layer, quantity=named[metric][0] + coded, value=named[metric][1] * rows[column])
         for arm, coded in (("pruned_and_quantized", ""), ("deep_compression", ", Huffman"))
-        for rows in (with_totals(with_error(records[records["arm"] == arm])),)
+        for rows in (with_totals(with_share(records[records["arm"] == arm])),)
         for layer, metric, column in columns
         if column in rows and not (metric in ("weights", "kept") and coded)
     ]
@@ -174,7 +170,7 @@ def with_totals(records: DataFrame) -> DataFrame:
         return records
     weights = {name: (records[f"bytes_of_{name}"] / (4 * records[f"share_of_{name}"])).round() for name in names}
     kept = {name: weights[name] * records[f"kept_{name}"] for name in names}
-    found = {f"weights_{name}": count for name, count in weights.items()} | {"weights_total": sum(weights.values())}
+    found: dict[str, Any] = {f"weights_{name}": count for name, count in weights.items()} | {"weights_total": sum(weights.values())}
     for bits in ("code_bits", "index_bits"):
         if all(f"{bits}_{name}" in records for name in names):
             found[f"{bits}_total"] = sum(kept[name] * records[f"{bits}_{name}"] for name in names) / sum(kept.values())
@@ -219,7 +215,7 @@ TABLES = (
         "bits", "Test error, %, by start of the centroids and bits of a code", "test_error", index="initial", columns="bits", order=INITIALS,
         where={"arm": ("bits",)}, derive=with_error,
     ),
-    Published("paper", "The paper's numbers beside ours", UNITS, derive=with_error),  # type: ignore[arg-type]
+    Published("paper", "The paper's numbers beside ours", UNITS, derive=with_share),  # type: ignore[arg-type]
 )  # fmt: skip
 FIGURES = (
     Lines(

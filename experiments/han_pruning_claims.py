@@ -5,18 +5,15 @@ Errors are of the test split after the last step; nets are paired with the dense
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from experiments.compressed_files import TRADED_OFF, Statistic, with_error
 from nncompress.report.declare import Claim, Lines, Panel, Picture, Published, Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 LENET_300_100, LENET_5 = ("lenet_300_100",), ("lenet_5_relu",)
-TRADED_OFF = ("lenet_300_100", "mlp")
-"""Nets of which the experiments draw the trade-off; the paper has AlexNet's."""
 TRADE_OFF = ("l2_without_retraining", "l1_without_retraining", "l1_retrained", "l2_retrained", "l2_iterative")
 ARM_ORDER = ("reference", "pruned", "pruned_iteratively", *TRADE_OFF)
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
@@ -166,13 +163,6 @@ def qualities(records: DataFrame) -> DataFrame:
 
     parts = [records.assign(layer=layer, quality=records[column]) for layer in LAYERS if (column := f"quality_{layer}") in records]
     return concat(parts, ignore_index=True) if parts else records.assign(layer="", quality=None)
-
-
-def with_error(records: DataFrame) -> DataFrame:
-    """The records with `test_error`, and `error_over_reference`, by how much it exceeds that of the seed's dense net."""
-    found = records.assign(test_error=1 - records["test_accuracy"])
-    reference = found[found["arm"] == "reference"].groupby("seed")["test_error"].mean()
-    return found.assign(error_over_reference=found["test_error"] - found["seed"].map(reference))
 
 
 UNITS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.compressed_files import error_over_reference, of
+from experiments.compressed_files import error_over_reference, of, with_error
 from nncompress.report.declare import Claim, Joint, Kind, Lines, Matrices, MixtureCourse, Panel, Published, Table
 
 if TYPE_CHECKING:
@@ -68,14 +68,11 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def with_error(records: DataFrame) -> DataFrame:
-    """The records with `test_error`, `error_over_reference`, by how much it exceeds that of the seed's dense net, and `quantizing_error`, by
-    how much it exceeds that of the weights as trained."""
-    found = records.assign(test_error=1 - records["test_accuracy"], quantizing_error=None)
-    if "test_accuracy_before" in records:
-        found["quantizing_error"] = records["test_accuracy_before"] - records["test_accuracy"]
-    reference = found[found["arm"] == "reference"].groupby("seed")["test_error"].mean()
-    return found.assign(error_over_reference=found["test_error"] - found["seed"].map(reference))
+def with_errors(records: DataFrame) -> DataFrame:
+    """The records with their errors and `quantizing_error`, by how much the test error exceeds that of the weights as trained."""
+    before = records.get("test_accuracy_before")
+    found = with_error(records)
+    return found.assign(quantizing_error=None if before is None else before - records["test_accuracy"])
 
 
 def by_layer(records: DataFrame) -> DataFrame:
@@ -100,22 +97,22 @@ UNITS = {
 TABLES = (
     Table(
         "error", "Test error of the net read back from the file, %", "test_error", columns="dataset", order=FILED, where=FILES,
-        derive=with_error,
+        derive=with_errors,
     ),
     Table("rate", "Bytes of the float32 parameters over those of the file", "rate", unit="×", columns="dataset", order=FILED, where=FILES),
     Table("kept", "Weights that are kept, %", "density", columns="layer", order=SHARED, where={"arm": SHARED}, derive=by_layer),
     Table(
         "quantizing", "Rise of the test error when weights are put at the means, pp", "quantizing_error", unit="pp", columns="dataset",
-        order=SHARED, where={"arm": SHARED}, derive=with_error,
+        order=SHARED, where={"arm": SHARED}, derive=with_errors,
     ),
     Table(
         "means", "Values that the kept weights have", "means", unit="", columns="dataset", order=SHARED, where={"arm": SHARED},
     ),
     Table(
-        "taus", "Test error, %, by the weight of the prior", "test_error", columns="tau", where={"arm": ("tau",)}, derive=with_error,
+        "taus", "Test error, %, by the weight of the prior", "test_error", columns="tau", where={"arm": ("tau",)}, derive=with_errors,
     ),
     Table("tau_rates", "Bytes over those of the file, by the weight of the prior", "rate", unit="×", columns="tau", where={"arm": ("tau",)}),
-    Published("paper", "The paper's numbers beside ours", UNITS, derive=with_error),  # type: ignore[arg-type]
+    Published("paper", "The paper's numbers beside ours", UNITS, derive=with_errors),  # type: ignore[arg-type]
 )  # fmt: skip
 PICTURED = {"arm": ("soft_weight_sharing",)}
 FIGURES = (

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.soft_weight_sharing_claims import FIGURES, FILES, HEADLINE, SHARED, by_layer, of, with_error
+from experiments.compressed_files import of
+from experiments.soft_weight_sharing_claims import FIGURES, FILES, HEADLINE, SHARED, by_layer, with_errors
 from nncompress.report.declare import Claim, Published, Table
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ CLAIMS = (
 
 
 def with_sparsity(records: DataFrame) -> DataFrame:
-    """The records with `sparsity`, and the columns of `with_error`."""
-    return with_error(records).assign(sparsity=1 - records["density"] if "density" in records else None)
+    """The records with `sparsity`, and the columns of `with_errors`."""
+    return with_errors(records).assign(sparsity=1 - records["density"] if "density" in records else None)
 
 
 UNITS = {"test_accuracy": "%", "test_accuracy_before": "%", "sparsity": "%"}

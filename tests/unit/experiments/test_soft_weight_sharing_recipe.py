@@ -14,7 +14,7 @@ import pytest
 import run
 from experiments.han_pruning import Config as Pruning
 from experiments.soft_weight_sharing import ARMS, HEADLINE, Config, check, rows, smaller
-from experiments.soft_weight_sharing_claims import CLAIMS, by_layer, with_error
+from experiments.soft_weight_sharing_claims import CLAIMS, by_layer, with_errors
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.quantizing import CompressedFile
@@ -120,10 +120,10 @@ def test_pictures_and_the_file_are_kept_of_the_first_seed_only() -> None:
 
 def test_errors_and_layers_are_laid_out_for_the_tables() -> None:
     found = records("lenet_300_100")
-    shared = with_error(found).query("arm == 'soft_weight_sharing'")
+    shared = with_errors(found).query("arm == 'soft_weight_sharing'")
     assert shared["error_over_reference"].mean() == pytest.approx(0.0005) and shared["quantizing_error"].mean() == pytest.approx(0.0001)
     assert set(by_layer(found.query("arm == 'soft_weight_sharing'"))["layer"]) == {"fc1", "all, with biases"}
-    assert with_error(found.drop(columns="test_accuracy_before"))["quantizing_error"].isna().all()
+    assert with_errors(found.drop(columns="test_accuracy_before"))["quantizing_error"].isna().all()
 
 
 @pytest.mark.parametrize(
