@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.compressed_files import of
+from experiments.compressed_files import Statistic, of
 from experiments.soft_weight_sharing_claims import FIGURES, FILES, HEADLINE, SHARED, by_layer, with_errors
 from nncompress.report.declare import Claim, Published, Table
 
@@ -22,11 +22,20 @@ def sparsity(records: DataFrame) -> Series:
     return of("soft_weight_sharing", "density")(records).rsub(1)
 
 
+def accuracy_if_sparse(least: float) -> Statistic:
+    """Test accuracy of the nets that are at least so sparse; those that are not say nothing of it."""
+
+    def statistic(records: DataFrame) -> Series:
+        return of("soft_weight_sharing", "test_accuracy")(records)[sparsity(records) >= least]
+
+    return statistic
+
+
 CLAIMS = (
     Claim("page_sparsity", "At least 98 % of the weights are pruned.", 0.98, sparsity, low=0.98, unit="%"),
     Claim(
-        "page_accuracy", "The pruned net answers 96.9 % of the test images rightly, or more.",
-        0.969, of("soft_weight_sharing", "test_accuracy"), low=0.969, unit="%",
+        "page_accuracy", "A net without 98 % of its weights answers 96.9 % of the test images rightly, or more.",
+        0.969, accuracy_if_sparse(0.98), low=0.969, unit="%",
     ),
     Claim("logs_sparsity", "At least 95.5 % of the weights are pruned.", 0.9589, sparsity, low=0.955, unit="%"),
     Claim(
@@ -34,8 +43,8 @@ CLAIMS = (
         0.9689, of("soft_weight_sharing", "test_accuracy_before"), low=0.964, high=0.974, unit="%",
     ),
     Claim(
-        "logs_accuracy", "The pruned net answers at least 96.3 % of the test images rightly.",
-        0.9627, of("soft_weight_sharing", "test_accuracy"), low=0.963, unit="%",
+        "logs_accuracy", "A net without 95.5 % of its weights answers at least 96.3 % of the test images rightly.",
+        0.9627, accuracy_if_sparse(0.955), low=0.963, unit="%",
     ),
 )  # fmt: skip
 
