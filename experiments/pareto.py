@@ -93,7 +93,8 @@ def smaller(cfg: Config) -> Iterator[Config]:
 
 
 def rows(cfg: Config) -> Iterator[Row]:
-    """A file of every net: of each arm, size and seed, and of each row of other experiments."""
+    """A file of every net: of each arm, size and seed, and of each row of other experiments. A net that two arms of a method have is the
+    first's."""
     for arm in cfg.arms:
         for hidden in cfg.hidden:
             sized = of_size(cfg, hidden)
@@ -101,8 +102,10 @@ def rows(cfg: Config) -> Iterator[Row]:
                 point = "-".join(map(str, sized.student.widths))
                 yield Row(small_file(sized, arm, seed), {"origin": "pareto", "arm": arm, "point": point, "seed": seed})
     for method in cfg.methods:
+        seen: set[Stage] = set()
         for row in recorded(method):
-            if row.columns["seed"] in cfg.seeds:
+            if row.columns["seed"] in cfg.seeds and row.stage not in seen:
+                seen.add(row.stage)
                 yield replace(row, stage=file_of(row.stage, cfg.coder))
 
 

@@ -90,7 +90,7 @@ def ledger(records: pd.DataFrame) -> Laid | None:
     """What the results cost, by arm: training FLOPs and seconds of its own fits, and of its dearest row with all that the row stands on. An arm
     may show no fit, only what was made of some."""
     records = comparable(records)
-    if records["train_flops"].isna().all():
+    if records[["train_flops", "total_flops"]].isna().all(axis=None):
         return None
     records = records[records["train_flops"].notna() | records["total_flops"].notna()]
     once = records[~records["key"].duplicated() | (records["key"] == "")]

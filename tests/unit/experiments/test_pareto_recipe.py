@@ -38,10 +38,12 @@ EVERY = {
     "distilled_shared": [("784-20-10-10", 11, 0.044, 0.044), ("784-40-20-10", 22, 0.028, 0.028)],
     "winning_ticket": [("round 9", 155, 0.017, 0.017), ("round 16", 36, 0.021, 0.021)],
     "units_by_activity": [("share 0.15", 145, 0.022, 0.022)],
+    "units_by_weights": [("share 0.15", 145, 0.025, 0.025)],
     "pruned": [("", 100, 0.0165, 0.0165)],
     "deep_compression": [("", 26, 0.0165, 0.0165)],
     "pruning_and_quantization": [("depth 1.5", 12, 0.03, 0.03)],
     "soft_weight_sharing": [("", 16.5, 0.0195, 0.02)],
+    "tau": [("tau 0.001", 19, 0.035, 0.035)],
     "reference": [("", 1067, 0.0164, 0.0164)],
 }
 
@@ -109,8 +111,9 @@ def test_tables_hold_every_file_the_budgets_and_the_frontier() -> None:
         26.0: METHOD["deep_compression"], 1067.0: "reference",
     }  # fmt: skip
     listed = every_file(found)
-    assert set(listed["quantity"]) == {"KB", "test error, %"} and "Deep Compression" in set(listed["file"])
-    assert "lottery tickets: round 9" in set(listed["file"])
+    assert set(listed["quantity"]) == {"KB", "test error, %"} and "lottery tickets: round 9" in set(listed["file"])
+    assert {"deep compression", "pruning and quantization: depth 1.5", "soft weight sharing", "tau: tau 0.001"} <= set(listed["file"])
+    assert set(listed.groupby(["file", "quantity"])["seed"].agg(["size", "nunique"]).to_numpy().ravel()) == {5}, "two files under one name"
 
 
 def test_the_figure_has_the_published_points_of_the_papers() -> None:
@@ -123,7 +126,7 @@ def test_the_figure_has_the_published_points_of_the_papers() -> None:
 
 
 def test_every_net_becomes_a_file() -> None:
-    assert all(isinstance(row.stage, CompressedFile) for row in ROWS)
+    assert all(isinstance(row.stage, SmallestFile if row.columns["arm"] == "smallest" else CompressedFile) for row in ROWS)
     counts = Counter((str(row.columns["origin"]), str(row.columns["arm"])) for row in ROWS)
     sizes, seeds, controls = len(PAPER.hidden), 5, 3
     taken = {
@@ -131,9 +134,10 @@ def test_every_net_becomes_a_file() -> None:
         "neuron_pruning": {"units_by_activity": 7 * seeds, "units_by_weights": 7 * seeds},
         "deep_compression": {
             "pruned": seeds, "deep_compression": seeds, "pruning_only": 7 * controls, "pruning_and_quantization": 7 * controls,
-            "quantization_only": 6 * controls,
+            "quantization_only": 7 * controls,
         },
-        "soft_weight_sharing": {"soft_weight_sharing": seeds, "tau": 5 * controls},
+        "soft_weight_sharing": {"soft_weight_sharing": seeds, "no_hyper_priors": seeds, "tau": 4 * controls},  # 0.005 is the first arm's
+        "deep_compression_plus": {"smallest": seeds},
     }  # fmt: skip
     own = {("pareto", arm): sizes * seeds for arm in PAPER.arms}
     assert counts == own | {(origin, arm): count for origin, arms in taken.items() for arm, count in arms.items()}
