@@ -162,8 +162,9 @@ def by_layer(records: DataFrame) -> DataFrame:
 
 
 def with_totals(records: DataFrame) -> DataFrame:
-    """The records with `weights_<layer>.weight` and, of the whole net, `weights_total`, `code_bits_total` and `index_bits_total`; bits are
-    means over all weights that are kept."""
+    """The records with `weights_<layer>.weight` and, of the whole net, `weights_total`, `code_bits_total` and `index_bits_total`: bits of a
+    layer are means over its stored entries, fillers included, those of the whole net means over layers weighted by their kept weights (how
+    many entries a layer has is not in the records)."""
     measured = ("bytes_of", "share_of", "kept", "code_bits")
     names = [f"{layer}.weight" for layer in LAYERS if all(f"{metric}_{layer}.weight" in records for metric in measured)]
     if not names:
@@ -207,7 +208,8 @@ TABLES = (
     Table("parts", "What the bytes of the files are spent on", "bytes", unit="", columns="part", order=HEADLINE, where=FILES, derive=by_part),
     Table(
         "layers",
-        "Layers before and after Huffman coding; size: share of 32 bits a weight; total bits: mean over kept weights (Tables 2 and 3)",
+        "Layers before and after Huffman coding (Tables 2 and 3); size: of 32 bits a weight; bits: per stored entry, fillers included (total: "
+        "the layers' mean, weighted by kept weights)",
         "value", unit="", index="layer",
         columns="quantity", order=(*LAYERS, "total"), where={"arm": ("pruned_and_quantized", "deep_compression")}, derive=by_layer,
     ),

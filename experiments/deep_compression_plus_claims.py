@@ -96,9 +96,10 @@ def by_part(records: DataFrame) -> DataFrame:
 
 
 def by_coder(records: DataFrame) -> DataFrame:
-    """The files of candidates under every coder."""
+    """The files of candidates under every coder; `coder` says the entries of the codebook, too: 'ans, 4 entries'."""
     found = records[records["arm"].isin(["candidate", "coders"])]
-    return found.assign(coder=found["coder"].fillna("context") if "coder" in found else "context")
+    coder = found["coder"].fillna("context") if "coder" in found else "context"
+    return found.assign(coder=coder + found["entries"].map(", {:g} entries".format))
 
 
 CHOSEN = {"arm": ORDER}
@@ -118,7 +119,8 @@ TABLES = (
         where={"arm": ("candidate",)},
     ),
     Table(
-        "coders", "Bytes of the files, by coder and round of pruning", "file_bytes", unit="", index="coder", columns="round", derive=by_coder,
+        "coders", "Bytes of the files, by coder, entries of a codebook and round of pruning", "file_bytes", unit="", index="coder",
+        columns="round", derive=by_coder,
     ),
     Published("paper", "The papers' numbers beside ours", {"test_error": "%", "rate": "×"}, derive=with_error),
 )  # fmt: skip

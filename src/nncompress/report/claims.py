@@ -42,7 +42,7 @@ def judge(claim: Claim, records: pd.DataFrame) -> dict[str, Any]:
 
     The verdict is 'reproduced' if the 95 % interval lies in [low, high], 'not reproduced' if it lies wholly outside, else 'inconclusive';
     so it is with fewer than `minimum_seeds` seeds that have a finite value. Rows of a sweep (`variant` not empty) and of a smaller scale than
-    the largest do not count.
+    the largest do not count. The interval is told as far as it lies within `bounds`.
     """
     return _judge(claim, comparable(tidy(records)))
 
@@ -77,6 +77,8 @@ def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
         verdict = "not reproduced"
     else:
         verdict = "inconclusive"
+    if claim.bounds is not None:
+        ci_low, ci_high = (float(np.clip(end, *claim.bounds)) for end in (ci_low, ci_high))
     return {
         "claim": claim.id,
         "statement": claim.statement,

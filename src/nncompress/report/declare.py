@@ -28,7 +28,8 @@ class Claim:
     `models`: name patterns (`conv_*`) of the models that the claim speaks of, empty for all. `geometric`: the values are ratios, so that
     mean and interval are taken of their logarithms and turned back; a value that is not positive counts as missing. `kind`: whose claim.
     `datasets`: those that the claim speaks of, empty for all. `overlap`: test over training examples, where seeds are random splits of one
-    data set, see `interval`; 0 where seeds are independent.
+    data set, see `interval`; 0 where seeds are independent. `bounds`: the range that the statistic can have, to which the interval is cut;
+    the verdict does not depend on it.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Claim:
     kind: Kind = "paper"
     datasets: tuple[str, ...] = ()
     overlap: float = 0.0
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 
 import run
 from experiments.deep_compression_plus import ARMS, OTHER_CODERS, Config, check, rows, smaller
-from experiments.deep_compression_plus_claims import CLAIMS, by_coder, by_part, with_error
+from experiments.deep_compression_plus_claims import CLAIMS, TABLES, by_coder, by_part, with_error
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.quantizing import SharedWeights
@@ -21,6 +21,8 @@ from nncompress.lab.smallest import CandidateFile, LivingMask, SmallestFile
 from nncompress.lab.stage import ancestors
 from nncompress.lab.stages import Fit, Logits, PrunedMask
 from nncompress.report.claims import judge
+from nncompress.report.records import tidy
+from nncompress.report.tables import lay
 
 PAPER: Config = request(run.CONF, ["experiment=deep_compression_plus"]).config
 LAST = PAPER.file_rounds[-1]
@@ -118,9 +120,20 @@ def test_without_teachers_the_labels_teach_alone() -> None:
 def test_tables_are_derived_from_what_there_is() -> None:
     found = records("lenet_300_100")
     assert set(by_part(found)["part"]) == {"codes", "file"}
-    assert set(by_coder(found)["coder"]) == {"context", *OTHER_CODERS}
+    assert set(by_coder(found)["coder"]) == {f"{coder}, {entries} entries" for coder in ("context", *OTHER_CODERS) for entries in (3, 4)}
     assert {"test_error", "validation_error"} <= set(with_error(found).columns)
     assert "test_error" not in with_error(found.drop(columns="test_accuracy"))
+
+
+def test_a_row_of_the_coders_is_of_one_size_of_codebooks() -> None:
+    found = pd.concat([records("lenet_300_100"), records("lenet_300_100").query("entries == 4").assign(entries=10)])
+    found["file_bytes"] += found["entries"]
+    [table] = [table for table in TABLES if table.name == "coders"]
+    laid = lay(table, tidy(found), pd.DataFrame())
+    assert laid is not None
+    coders = ("ans", "context", "huffman")
+    assert [row[0] for row in laid.rows] == [f"{coder}, {entries} entries (n = 5)" for coder in coders for entries in (3, 4, 10)]
+    assert list(laid.cells.query("row == 'ans, 10 entries'")["mean"]) == pytest.approx([8617, 8618])
 
 
 @pytest.mark.parametrize(

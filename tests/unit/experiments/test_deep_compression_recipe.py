@@ -162,7 +162,7 @@ def test_the_accounts_are_laid_out_by_layer_and_by_part() -> None:
     assert sorted(points["size_percent"].round(2).unique()) == [1.0, 3.85, 20.0]
 
 
-def test_the_bits_of_the_whole_net_are_the_mean_over_kept_weights() -> None:
+def test_the_bits_of_the_whole_net_are_the_layers_mean_weighted_by_kept_weights() -> None:
     layers = {"fc1": (1000, 0.1, 6.0, 5.0), "fc2": (200, 0.5, 3.0, 4.0)}  # weights, share kept, bits of a code and of a gap
     row: dict[str, float] = {}
     for layer, (weights, kept, code, gap) in layers.items():

@@ -10,7 +10,7 @@ import pytest
 
 import run
 from experiments.neuron_pruning import Config, check, rows, smaller
-from experiments.neuron_pruning_claims import CLAIMS, UNITS, as_accurate, faster_at_the_same_accuracy, quantities_at_the_same_accuracy
+from experiments.neuron_pruning_claims import CLAIMS, HU, UNITS, as_accurate, faster_at_the_same_accuracy, quantities_at_the_same_accuracy
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.neurons import SmallerWeights, Speed
@@ -64,6 +64,11 @@ def test_every_claim_can_come_out_each_way() -> None:
     assert slower["bytes_are_time_for_units_1"] == slower["bytes_are_time_for_units_64"] == "not reproduced"
 
 
+def test_both_halves_of_what_is_said_of_seldom_active_units_are_of_one_kind() -> None:
+    kinds = {claim.id: claim.kind for claim in CLAIMS if claim.statement.startswith(HU)}
+    assert kinds == {"trimmed_harmless": "transferred", "trimmed_beats_random": "transferred"}
+
+
 def test_the_smallest_net_of_the_same_accuracy_is_chosen_on_the_validation_split() -> None:
     common = {"seed": 0, "speedup_1": 1.0, "test_accuracy": 0.9}
     found = pd.DataFrame([
@@ -78,6 +83,7 @@ def test_the_smallest_net_of_the_same_accuracy_is_chosen_on_the_validation_split
     assert faster_at_the_same_accuracy(found).to_dict() == {0: pytest.approx(3.0)}
     laid = quantities_at_the_same_accuracy(found).set_index(["arm", "quantity"])["value"]
     assert laid["units_by_activity", "units left, %"] == 50 and laid["single_weights", "speed-up, 64, ×"] == 0.6
+    assert ("single_weights", "units left, %") not in laid  # it leaves all: its share is that of the net with as many weights
 
 
 def test_rounds_prune_what_the_one_before_has_left() -> None:

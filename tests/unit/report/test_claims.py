@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf, isnan
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -206,6 +207,16 @@ def test_a_ratio_that_is_not_positive_counts_as_missing() -> None:
     verdict = stated([0.0, -1.0, 2.0, 2.0, 2.0], 1.0, geometric=True)
     assert (verdict["n"], verdict["verdict"]) == (3, "reproduced") and verdict["ours"] == pytest.approx(2.0)
     assert stated([0.0, 2.0, 2.0], geometric=True)["verdict"] == "inconclusive"
+
+
+def test_an_interval_ends_where_its_statistic_does_and_the_verdict_stays() -> None:
+    values = [0.98, 1.0, 1.0]  # 0.9933 ± 0.0287
+    for low, high in ((0.8, inf), (-inf, 1.0), (0.99, inf), (-inf, 0.95)):
+        free = Claim("a", "A.", None, lambda _: pd.Series(values), low, high)
+        told, clipped = judge(free, fake_records(rounds=(0,))), judge(replace(free, bounds=(-1, 1)), fake_records(rounds=(0,)))
+        assert told["ci_high"] == pytest.approx(1.02202, abs=1e-5) and clipped == told | {"ci_high": 1.0}
+    unknown = judge(Claim("a", "A.", None, lambda _: pd.Series([1.0]), bounds=(-1, 1)), fake_records(rounds=(0,)))
+    assert isnan(unknown["ci_low"]) and isnan(unknown["ci_high"])
 
 
 def test_one_seed_never_decides() -> None:
