@@ -16,8 +16,6 @@ import io
 import json
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,11 +23,13 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nncompress.errors import UserError, one_line
-from nncompress.files import replace_file, writing
+from nncompress.files import check_apart, write_file
 from nncompress.quantize.codebook import INITIAL
-from nncompress.quantize.storage import ENCODINGS, Account, CompressedNet, account, load, save
+from nncompress.quantize.storage import ENCODINGS, Account, CompressedNet, account, check_parameters, load, save
 from nncompress.quantize.tensors import INDEX_BITS, compress
 from nncompress.types import Model
+
+MEND = "choose another path"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -53,17 +53,27 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         if given.command == "compress":
+            check_apart(given.weights, given.file, MEND)
             save(given.file, compressed(given), given.coder)
         if given.command in ("compress", "inspect"):
-            print(table(account(given.file)))
+            show(table(account(given.file)))
         else:
+            check_apart(given.file, given.weights, MEND)
             write_npz(given.weights, load(given.file).weights)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(" ".join(str(error).splitlines()), file=sys.stderr)  # paths and names of arrays may hold line breaks
         return 2
-    except BrokenPipeError:  # whoever reads our output, such as `head`, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def show(text: str) -> None:
+    """Print it, all of it now. Raises: UserError where the output takes no more, such as a file on a full disk."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end, and complain
+        if not isinstance(error, BrokenPipeError):  # whoever reads our output, such as `head`, has read enough
+            raise UserError(f"the output cannot be written ({error.strerror or one_line(error)}): send it elsewhere") from error
 
 
 def compressed(given: argparse.Namespace) -> CompressedNet:
@@ -76,6 +86,7 @@ def compressed(given: argparse.Namespace) -> CompressedNet:
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:  # of torch, whose message may be a trace of many lines
         raise UserError(f"--model {shortened(given.model)}: no net can be built of it: give it smaller sizes") from error
     weights = {name: found[name] for name in order if name in found} | found
+    check_parameters(described, [(name, array.shape) for name, array in weights.items()])
     layers = [name for name, array in weights.items() if array.ndim > 1]
     masks = {name: weights[name] != 0 for name in layers if not weights[name].all()}
     widths = by_layer("--bits", given.bits, layers)
@@ -125,12 +136,15 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             found = {name.removeprefix("weights/"): file[name] for name in file.files if name.startswith("weights/")}
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
-    except (OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        # RuntimeError: what is encrypted, and as NotImplementedError, packed in a way that Python does not know
+    except Exception as error:
+        # damage shows as almost anything, by where it is: errors of zip files and each way to pack them, of the parser of headers, of memory
+        # for an absurd shape
         raise UserError(f"{path} is no .npz of plain arrays ({type(error).__name__}): write it with numpy.savez") from error
     if not found:
         raise UserError(f"{path} holds no array weights/<parameter>, such as weights/fc1.weight")
     for name, array in found.items():
+        if not isinstance(array, np.ndarray):  # but bytes, of a member that does not begin as an array does
+            raise UserError(f"weights/{name} in {path} is no array: write it with numpy.savez")
         if array.dtype.kind != "f":
             raise UserError(f"weights/{name} in {path} is of {array.dtype}: weights are floating-point numbers")
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, which is refused with the parameter's name
@@ -141,9 +155,7 @@ def write_npz(path: Path, weights: dict[str, np.ndarray]) -> None:
     """Write `weights/*`, whole or not at all."""
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **{f"weights/{name}": array for name, array in weights.items()})
-    with writing(path.parent, "choose another path"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content.getvalue(), path.with_name(f".{path.name}.{os.getpid()}"))
+    write_file(path, content.getvalue(), MEND)
 
 
 def table(rows: Sequence[Account]) -> str:

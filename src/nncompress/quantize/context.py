@@ -264,6 +264,8 @@ def encode(tensors: Mapping[str, CompressedTensor]) -> tuple[bytes, bytes]:
     for name, tensor in tensors.items():
         if tensor.codes is not None and tensor.values.size > ENTRIES:
             raise UserError(f"{name}: coder = 'context' is for codebooks of at most {ENTRIES} entries, not {tensor.values.size}: take 'ans'")
+    if (decisions := sum(map(_decisions, tensors.values()))) > MOST:  # said before the walk, which takes seconds
+        raise UserError(f"coder = 'context' is for at most {MOST:,} decisions, not {decisions:,}: take 'ans'")
     writer, walk = Writer(), _Walk()
     for tensor in tensors.values():
         walk.parameter(writer, tensor.shape, tensor)
@@ -313,6 +315,23 @@ def check_size(shapes: Sequence[tuple[int, ...]]) -> None:
 
 def _most_decisions(stream: bytes) -> int:
     return min(FREE + DENSEST * len(stream), MOST)
+
+
+def _decisions(tensor: CompressedTensor) -> int:
+    """How many a parameter takes, counted as `_Walk` does."""
+    decisions = 0
+    if tensor.positions is not None:
+        matrix = _matrix(tensor.shape, 0)
+        rows, columns = np.divmod(tensor.positions, matrix.columns)
+        decisions += matrix.rows + matrix.columns + np.unique(rows).size * np.unique(columns).size
+    if tensor.codes is not None:
+        decisions += _depth(tensor.values.size) * tensor.codes.size
+    return decisions
+
+
+def _depth(entries: int) -> int:
+    """Decisions that tell the entries of a codebook apart."""
+    return max(0, (entries - 1).bit_length())
 
 
 class _Walk:
@@ -365,10 +384,10 @@ class _Walk:
         return CompressedTensor(shape, values, codes, positions, width, INDEX_BITS if is_pruned else 0)
 
     def expect(self, decisions: int) -> None:
-        """Raises: ValueError if the stream that is read is too short for so many more."""
+        """Raises: ValueError if the stream that is read may not hold so many more."""
         self.decisions += decisions
         if self.most is not None and self.decisions > self.most:
-            raise ValueError(f"its stream is too short for {self.decisions:,} decisions")
+            raise ValueError(f"{self.decisions:,} decisions, of at most {self.most:,} that its stream may hold")
 
     def values(self, count: int, dtype: str) -> np.ndarray:
         """The next numbers that lie beside the stream. Raises: ValueError where there are not so many."""
@@ -450,7 +469,7 @@ class _Walk:
 
     def codes(self, coder: Coder, matrix: _Matrix, positions: np.ndarray, entries: int, codes: np.ndarray | None) -> np.ndarray:
         """The codebook entries of the weights at these positions."""
-        depth, model = max(0, (entries - 1).bit_length()), Mixed(4)
+        depth, model = _depth(entries), Mixed(4)
         self.expect(depth * positions.size)
         above = [0] * matrix.columns  # code and one of the last weight of each column
         found = np.zeros(positions.size, np.uint16)

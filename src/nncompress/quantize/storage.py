@@ -49,7 +49,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nncompress.errors import UserError
-from nncompress.files import replace_file, writing
+from nncompress.files import write_file
 from nncompress.quantize import ans, context, fixed, huffman
 from nncompress.quantize.sparse_index import to_gaps, to_positions
 from nncompress.quantize.tensors import CompressedTensor
@@ -119,10 +119,7 @@ def save(path: Path | str, net: CompressedNet, coder: str = "huffman") -> None:
 
     Raises: UserError for parameters that are not those of the model, an unknown coder, or a place that cannot be written.
     """
-    content, path = encode(net, coder), Path(path)
-    with writing(path.parent, "choose another path"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content, path.with_name(f".{path.name}.{os.getpid()}"))
+    write_file(Path(path), encode(net, coder), "choose another path")
 
 
 def load(path: Path | str) -> CompressedNet:
@@ -152,7 +149,7 @@ def encode(net: CompressedNet, coder: str = "huffman") -> bytes:
         return _encode_whole(net, model)
     tensors = [part for name, tensor in net.tensors.items() for part in _encode_tensor(name, tensor, coder)]
     size = _FILE.size + len(model) + sum(map(len, tensors)) + hashlib.sha256().digest_size
-    _check_parameters(net.model, [(name, tensor.shape) for name, tensor in net.tensors.items()], size)
+    _check_stored(net.model, [(name, tensor.shape) for name, tensor in net.tensors.items()], size)
     content = b"".join([_FILE.pack(_MAGIC, VERSION, len(net.tensors), len(model), size), model, *tensors])
     return content + hashlib.sha256(content).digest()
 
@@ -160,7 +157,7 @@ def encode(net: CompressedNet, coder: str = "huffman") -> bytes:
 def _encode_whole(net: CompressedNet, model: bytes) -> bytes:
     stream, numbers = context.encode(net.tensors)
     content = b"".join([_WHOLE.pack(_MAGIC, WHOLE, len(model), len(stream)), model, stream, numbers])
-    _check_parameters(net.model, [(name, tensor.shape) for name, tensor in net.tensors.items()], len(content) + _DIGEST)
+    _check_stored(net.model, [(name, tensor.shape) for name, tensor in net.tensors.items()], len(content) + _DIGEST)
     return content + hashlib.sha256(content).digest()[:_DIGEST]
 
 
@@ -224,7 +221,7 @@ def decode(content: bytes, source: str = "the file") -> CompressedNet:
         return _decode_whole(content, source)
     model, stored = _parse(content, source)
     try:
-        _check_parameters(model, [(tensor.name, tensor.shape) for tensor in stored], len(content))
+        _check_stored(model, [(tensor.name, tensor.shape) for tensor in stored], len(content))
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     found = {}
@@ -278,8 +275,8 @@ def _is_stored(values: np.ndarray) -> np.ndarray:
     return values.view(f"u{values.itemsize}") != 0
 
 
-def _check_parameters(model: Model, found: list[tuple[str, tuple[int, ...]]], size: int) -> None:
-    """Raises: UserError unless the names and shapes are those of the model's parameters, and these not too large for a file of `size` bytes."""
+def check_parameters(model: Model, found: list[tuple[str, tuple[int, ...]]]) -> None:
+    """Raises: UserError unless the names and shapes are those of the model's parameters, in its order."""
     from nncompress.models import parameter_shapes  # torch, which those who only encode tensors do not wait for
 
     try:
@@ -289,7 +286,12 @@ def _check_parameters(model: Model, found: list[tuple[str, tuple[int, ...]]], si
     for have, need in zip_longest(found, expected):
         if have != need:
             raise UserError(f"the parameters are not those of the model {model.name!r}: {_shown(have)} where it has {_shown(need)}")
-    net = 4 * sum(math.prod(shape) for _, shape in expected)
+
+
+def _check_stored(model: Model, found: list[tuple[str, tuple[int, ...]]], size: int) -> None:
+    """Raises: UserError as `check_parameters` does, or if the parameters are too large for a file of `size` bytes."""
+    check_parameters(model, found)
+    net = 4 * sum(math.prod(shape) for _, shape in found)
     if net > max(SMALL, LARGEST_RATIO * size):
         raise UserError(f"a net of {net:,} bytes in a file of {size:,}: more than {LARGEST_RATIO} times as much is not stored or read")
 
@@ -311,7 +313,7 @@ def _parse_whole(content: bytes, source: str) -> tuple[Model, bytes, bytes, dict
     model, stream = _model(reader.take(model_size), source), reader.take(stream_size)
     try:
         shapes = parameter_shapes(model)
-        _check_parameters(model, list(shapes.items()), len(content))
+        _check_stored(model, list(shapes.items()), len(content))
         context.check_size(list(shapes.values()))
     except (UserError, RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{source}: {error if isinstance(error, UserError) else f'no net can be built of {model}'}") from error

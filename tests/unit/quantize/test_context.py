@@ -333,7 +333,10 @@ ABSURD = {
         "a codebook of 255 entries, of at most 256 and 250 numbers",
     ),
     "values that are not there": (crafted((4096, 127), header(0), bytes(10)), "its numbers are cut off"),
-    "codes that take no room": (crafted((4096, 127), header(255, is_pruned=False), bytes(1020)), "too short for 4,161,536 decisions"),
+    "codes that take no room": (
+        crafted((4096, 127), header(255, is_pruned=False), bytes(1020)),
+        "4,161,536 decisions, of at most 724,288 that its stream may hold",
+    ),
 }
 
 
@@ -357,11 +360,31 @@ def test_what_would_be_refused_is_not_written(monkeypatch: pytest.MonkeyPatch) -
     limits = "1,000 decisions and 100 a byte, 2,097,152 in all"
     with pytest.raises(UserError, match=rf"^coder = 'context' is for at most {limits}, not 20,000 in .* bytes: take 'ans'$"):
         encode(CompressedNet(Model("mlp", (100, 50)), regular), "context")
-    monkeypatch.setattr(context, "MOST", 15_000)
     irregular = regular | {"fc1.weight": replace(regular["fc1.weight"], codes=np.random.default_rng(0).integers(0, 16, 5000, np.uint16))}
     monkeypatch.setattr(context, "FREE", 10**6)
-    with pytest.raises(UserError, match=r"15,000 in all, not 20,000 in"):
-        encode(CompressedNet(Model("mlp", (100, 50)), irregular), "context")
+    content = encode(CompressedNet(Model("mlp", (100, 50)), irregular), "context")
+    monkeypatch.setattr(context, "MOST", 15_000)
+    with pytest.raises(UserError, match=r"is damaged \(20,000 decisions, of at most 15,000 that its stream may hold\)"):
+        decode(content)
+
+
+def test_too_many_decisions_are_refused_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are those that the walk counts: a limit of as many is none."""
+    nets = [small_net(), small_net(Model("mlp", (64, 30, 10)), 0.2, 3), small_net(density=1.0)]
+    nets += [CompressedNet(TINY, {name: dense(array) for name, array in initial_weights(TINY, 0).items()})]
+    nets += [CompressedNet(TINY, {name: pruned(array) for name, array in initial_weights(TINY, 0).items()})]
+    for net in nets:
+        walk = context._Walk()
+        for tensor in net.tensors.values():
+            walk.parameter(Writer(), tensor.shape, tensor)
+        monkeypatch.setattr(context, "MOST", walk.decisions)
+        encode(net, "context")
+        with monkeypatch.context() as patch:
+            patch.setattr(context, "MOST", walk.decisions - 1)
+            patch.setattr(context, "_Walk", None)
+            most, found = f"{walk.decisions - 1:,}", f"{walk.decisions:,}"
+            with pytest.raises(UserError, match=rf"^coder = 'context' is for at most {most} decisions, not {found}: take 'ans'$"):
+                encode(net, "context")
 
 
 def test_a_prediction_remembers_so_many_contexts_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """python -m nncompress.quantize: files made, looked into and read back, and one line for every mistake."""
 
+import errno
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +162,114 @@ def test_a_folder_where_a_file_is_to_be_written_is_one_line(weights: Path, tmp_p
         assert main(command) == 2
         assert capsys.readouterr().err == f"{folder} is a folder, where a file is to be written: choose another path\n"
     assert sorted(tmp_path.iterdir()) == sorted([folder, file, weights])
+
+
+def packed(path: Path, member: bytes, name: str = "weights/fc1.weight.npy", packing: int = zipfile.ZIP_STORED) -> Path:
+    """An archive of one member."""
+    with zipfile.ZipFile(path, "w", packing) as file:
+        file.writestr(name, member)
+    return path
+
+
+def array_file(header: str) -> bytes:
+    """The beginning of an array's file, whose header may be damaged."""
+    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode()
+
+
+HEADER = "{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [HEADER.format(10**13), HEADER.format(10**30), "((((", '{"""', "-" * 9000],
+    ids=["beyond memory", "beyond 64 bits", "open brackets", "an open string", "9,000 signs"],
+)
+def test_damaged_headers_of_arrays_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str) -> None:
+    path = packed(tmp_path / "w.npz", array_file(header))
+    assert main(["compress", str(path), str(tmp_path / "net"), "--model", TINY, "--bits", "3"]) == 2
+    assert re.fullmatch(r".*w\.npz is no \.npz of plain arrays \(\w+\): write it with numpy\.savez\n", capsys.readouterr().err)
+
+
+def test_damaged_members_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = packed(tmp_path / "l.npz", np.random.default_rng(0).bytes(5000), packing=zipfile.ZIP_LZMA)
+    content = bytearray(damaged.read_bytes())
+    content[60:100] = bytes(40)
+    damaged.write_bytes(content)
+    problems = {damaged: "is no .npz of plain arrays (LZMAError)", packed(tmp_path / "b.npz", b"fc1"): "b.npz is no array"}
+    for path, problem in problems.items():
+        assert main(["compress", str(path), str(tmp_path / "net"), "--model", TINY, "--bits", "3"]) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1 and problem in line, line
+
+
+def test_names_and_shapes_are_compared_before_anything_is_clustered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lone = tmp_path / "lone.npz"
+    np.savez(lone, **{"weights/a": np.array(0.5)})
+    problems = {
+        lone: "a [] where it has fc1.weight [8, 12]",
+        write_weights(tmp_path / "more.npz", extra_weight=np.ones((2, 2))): "extra.weight [2, 2] where it has nothing",
+        write_weights(tmp_path / "lines.npz", **{"x\ny": np.ones((2, 2))}): "x y [2, 2] where it has nothing",
+        write_weights(tmp_path / "integers.npz", **{"x\ny": np.ones(2, int)}): "weights/x y in",
+    }
+    for path, problem in problems.items():
+        assert main(["compress", str(path), str(tmp_path / "net"), "--model", TINY, "--bits", "4"]) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1 and problem in line, line
+
+
+@pytest.mark.parametrize("target", ["", ".", "/", "/proc/x", "/proc/x/net", "a" * 300])
+def test_paths_that_no_file_can_have_are_one_line(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["compress", str(weights), "net", "--model", TINY, "--bits", "3"]) == 0
+    for command in (["compress", str(weights), target, "--model", TINY, "--bits", "3"], ["decompress", "net", target]):
+        capsys.readouterr()
+        assert main(command) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1 and line.endswith(": choose another path\n"), line
+    assert {path.name for path in tmp_path.iterdir()} == {"net", "weights.npz"}
+
+
+def test_what_is_read_is_not_written_over(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["compress", "weights.npz", "net", "--model", TINY, "--bits", "3"]) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for source, target in (("weights.npz", str(weights)), ("net", "new/../net")):
+        command = ["decompress", source, target] if source == "net" else ["compress", source, target, "--model", TINY, "--bits", "3"]
+        capsys.readouterr()
+        assert main(command) == 2
+        assert capsys.readouterr().err == f"{Path(target)} is the file that is read: choose another path\n"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(errno.ENOSPC, 2, "No space left on device"), (errno.EPIPE, 0, "")])
+def test_an_output_that_takes_no_more_is_one_line_or_none(
+    weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: int,
+    said: str,
+) -> None:
+    class Full(io.StringIO):
+        """As a file on a full disk, or a pipe that nobody reads: it takes what is printed, and fails when that is passed on."""
+
+        def flush(self) -> None:
+            raise OSError(number, os.strerror(number))
+
+        def fileno(self) -> int:
+            return stand_in.fileno()
+
+    assert main(["compress", str(weights), str(tmp_path / "net"), "--model", TINY, "--bits", "3"]) == 0
+    capsys.readouterr()
+    with open(tmp_path / "out", "w") as stand_in, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Full())
+        assert main(["inspect", str(tmp_path / "net")]) == code
+    assert capsys.readouterr().err == (f"the output cannot be written ({said}): send it elsewhere\n" if said else "")
 
 
 def test_it_runs_as_a_module_and_loads_no_torch_to_explain_itself(weights: Path, tmp_path: Path) -> None:
