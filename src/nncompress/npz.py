@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +19,7 @@ def read_arrays(path: Path, names: Sequence[str], must_hold: str) -> dict[str, n
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in names if name not in file]
             arrays = {name: file[name] for name in names if not missing}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # a damaged archive or header fails in zipfile, any of its decompressors, the parser of headers or the allocator
         raise UserError(f"{path} cannot be read ({one_line(error)}): it is truncated, altered or not an .npz file; write it again") from error
     if missing:
         raise UserError(f"{path} has no array {missing[0]!r}: it must hold {must_hold}")
