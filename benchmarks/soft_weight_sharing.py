@@ -54,7 +54,7 @@ def main() -> None:
     measuring.as_a_worker()
     parser = options(__doc__)
     given = parser.parse_args()
-    rounds, block, blocks = given.rounds or (2 if given.quick else 9), 2 if given.quick else 20, 1 if given.quick else 4
+    rounds, block, blocks = given.rounds or (2 if given.quick else 9), 2 if given.quick else settings()[0].evaluate_every, 1
     splits = prepare(given.data)
     taken: dict[tuple[int, str], list[float]] = {(count, loop): [] for count in STACKS for loop in LOOPS}
     for round_ in range(rounds):
@@ -83,7 +83,8 @@ def main() -> None:
         table.rows.append([f"{count} stacked" if count > 1 else "1", *steps, ratio, ratios(exact, plain)])
     notes = [
         f"Medians and quartiles of {rounds} rounds of {block * blocks} steps, of the exact form 2; in each round the loops run in turn, and "
-        "ratios are taken within a round. Milliseconds are of one step of one net.",
+        "ratios are taken within a round. Milliseconds are of one step of one net. The course of the mixture is noted after the last, as after "
+        "as many in the experiment; after two of the exact form.",
         data_note(splits),
     ]
     publish("soft_weight_sharing", [table], [Target("step with the prior / plain step", "<=", 1.5, "×", medians)], notes, given)
