@@ -126,7 +126,9 @@ def test_without_files_the_archive_is_downloaded_once(tmp_path: Path, monkeypatc
     assert asked == [recordings.FSDD_URL]
 
 
-@pytest.mark.parametrize("answer", [OSError("no route\nto host"), b"<html>sign in here</html>", archive(TONES)[:-100]])
+@pytest.mark.parametrize(
+    "answer", [OSError("no route\nto host"), b"<html>sign in here</html>", archive(TONES)[:-100]], ids=["no network", "a page", "cut short"]
+)
 def test_without_files_and_network_one_line_names_the_three_ways(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception
 ) -> None:
