@@ -18,8 +18,8 @@ Statistic: TypeAlias = "Callable[[DataFrame], Series]"
 SMALL, INT8, SHARED = "smaller nets", "smaller nets, 8-bit integers", "smaller nets, shared weights"
 DISTILLED, DISTILLED_SHARED = "smaller nets, distilled", "smaller nets, distilled, shared weights"
 TICKETS, PRUNED, QUANTIZED = "lottery tickets", "weights pruned", "shared weights"
-UNITS, INACTIVE = "units pruned by their weights", "units pruned by their activity"
-DEEP_COMPRESSION, SOFT_SHARING, TOGETHER = "Deep Compression", "soft weight sharing", "distilled, pruned, shared, coded from context"
+UNITS, INACTIVE = "units pruned by weights", "units pruned by activity"
+DEEP_COMPRESSION, SOFT_SHARING, TOGETHER = "Deep Compression", "soft weight sharing", "distilled, pruned, shared, predicted"
 METHOD = {
     "small": SMALL,
     "small_int8": INT8,

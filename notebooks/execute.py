@@ -9,11 +9,12 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent / "src"))
+
 from nncompress.report.figures import in_palette
 
 PNG = "image/png"
-
-FOLDER = Path(__file__).parent
 
 
 def execute(path: Path) -> None:

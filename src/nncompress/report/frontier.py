@@ -113,6 +113,13 @@ def _name_stars(figure: Figure, axes: Axes, styles: Mapping[str, Mapping[str, An
         for name in names:
             if name is not best:
                 name.remove()
+        drawn = np.concatenate([drawn, _filled(best.get_window_extent())])  # later names keep off it
+
+
+def _filled(box: Bbox) -> np.ndarray:
+    """Points within `box` (N, 2), about two pixels apart: as many as one line of the same length has, several times over."""
+    across, up = np.arange(box.x0, box.x1, 2.0), np.arange(box.y0, box.y1, 2.0)
+    return np.stack(np.meshgrid(across, up), -1).reshape(-1, 2)
 
 
 def _covered(box: Bbox, within: Bbox, drawn: np.ndarray) -> tuple[bool, int]:
@@ -133,6 +140,10 @@ def _sampled(path: np.ndarray) -> np.ndarray:
 def _legend(figure: Figure, axes: Axes, stars: list[tuple[str, str, float, float]]) -> None:
     """Below the axes; the mark of published points in grey, since they have the colours of their methods."""
     handles, labels = axes.get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    for columns in (4, 3, 2, 1):
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
     if stars:
         legend.legend_handles[labels.index("as published")].set_markeredgecolor(INK)  # type: ignore[union-attr]

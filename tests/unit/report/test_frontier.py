@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,20 @@ def test_the_name_of_a_published_point_stands_where_it_covers_nothing() -> None:
     assert not any(
         box.count_contains(axes.transData.transform(line.get_xydata())) for line in axes.lines if not line.get_label().startswith("_p")
     )
+
+
+def test_names_of_near_points_and_the_legend_of_long_ones_are_whole() -> None:
+    long = {name: f"{name}, of which there is a good deal to be said in a legend" for name in ("pruned", "small")}
+    more = records().replace(long)
+    many = pd.concat([more, *(more.assign(method=f"{more['method'].iloc[0]} {i}", point=f"{i}") for i in range(4))])
+    both = replace(DECLARED, published={"a": long["small"], "c": long["small"]})
+    near = PAPER[PAPER["arm"] == "a"].assign(arm="c", value=lambda rows: rows["value"] * 1.01, note="B et al., 41×")
+    figure = draw(both, tidy(many), pd.DataFrame(), None, pd.concat([PAPER, near]))
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    first, second = (text.get_window_extent() for text in figure.axes[0].texts)
+    assert not first.overlaps(second)
+    assert figure.legends[0].get_window_extent().width <= figure.bbox.width and len(figure.legends) == 1
 
 
 def test_nothing_is_drawn_without_points() -> None:
