@@ -8,6 +8,7 @@
   python run.py -m experiment=NAME training.learning_rate=1e-3,2e-3       a sweep; ready ones: conf/hparams_search/
   python run.py report [NAME ...] [lab.results=FOLDER] write tables, figures and claims again from the records; trains nothing
   python run.py store list [lab.store=FOLDER]          what is stored; `store clean --help` says what can be removed
+  python run.py inspect FILE                           what the bytes of a compressed net are spent on; also: compress, decompress
 
 Often used keys:
   lab.results=FOLDER   lab.device=auto|cpu|cuda   lab.workers=N   logger=none|csv|wandb   trainer.devices=2 trainer.strategy=ddp
@@ -17,7 +18,6 @@ Hydra's own options: python run.py --hydra-help
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -43,6 +43,10 @@ def main(arguments: list[str]) -> int:
             report(arguments[1:])
         elif arguments[0] == "store":
             store(arguments[1:])
+        elif arguments[0] in ("compress", "inspect", "decompress"):
+            from nncompress.quantize import command
+
+            return command.main(arguments)
         else:
             experiment(arguments)
     except UserError as error:
@@ -67,7 +71,7 @@ def experiment(arguments: list[str]) -> None:
         for before, word in zip(["", *arguments], arguments):
             if not word.startswith(("-", "~")) and "=" not in word and not before.startswith("-"):
                 known = [f"experiment={name}" for name in configuration.experiments(CONF)]
-                hint = suggestion(f"experiment={word}", [*known, "report", "store"])
+                hint = suggestion(f"experiment={word}", [*known, "report", "store", "compress", "inspect", "decompress"])
                 raise UserError(f"cannot read {word!r}: write key=value{hint}")
         configuration.check(CONF, overrides, multirun="-m" in arguments or "--multirun" in arguments)
 
@@ -152,10 +156,11 @@ def execute(asked: Any, sweep: str | None) -> float | None:
 
 def report(arguments: list[str]) -> None:
     """Tables, figures, claims and overview, from records alone."""
+    from nncompress.errors import OneLineParser
     from nncompress.lab.configuration import lab_settings
     from nncompress.report import build
 
-    parser = argparse.ArgumentParser("run.py report", description="Tables, figures, claims and overview, written again from the records.")
+    parser = OneLineParser("run.py report", description="Tables, figures, claims and overview, written again from the records.")
     parser.add_argument(
         "words", nargs="*", metavar="NAME or lab.results=FOLDER", help="the experiments to report on; none: all that have records"
     )
@@ -171,10 +176,11 @@ def report(arguments: list[str]) -> None:
 
 
 def store(arguments: list[str]) -> None:
+    from nncompress.errors import OneLineParser
     from nncompress.lab.configuration import lab_settings
     from nncompress.lab.store import Store
 
-    parser = argparse.ArgumentParser("run.py store", description="What the lab has trained.")
+    parser = OneLineParser("run.py store", description="What the lab has trained.")
     parser.add_argument("command", choices=["list", "clean"])
     parser.add_argument("settings", nargs="*", metavar="lab.store=FOLDER")
     parser.add_argument("--partial", action="store_true", help="clean: what interrupted stages would continue from")

@@ -84,20 +84,21 @@ def headline(
     quantized, coded = shares
     return (
         Claim(
-            f"{models[0]}_rate", f"The file of {name} is at least {least:g} times smaller than its float32 parameters.",
-            rate, of("deep_compression", "rate"), low=least, unit="×", models=models, geometric=True,
+            f"{models[0]}_rate", f"The file of {name}, biases and headers included, is at least {least:g} times smaller than its float32 "
+            "parameters.", rate, of("deep_compression", "rate"), low=least, unit="×", models=models, geometric=True,
         ),
         Claim(
             f"{models[0]}_no_loss", f"The {name} read back from it errs at most {100 * allowed:g} pp more often than the dense net.",
             change, error_over_reference("deep_compression"), high=allowed, unit="pp", models=models,
         ),
         Claim(
-            f"{models[0]}_quantized", f"Pruned and quantised, without Huffman coding, {name} takes {100 * quantized - 0.3:.2f} to "
-            f"{100 * quantized + 0.3:.2f} % of its bytes.",
+            f"{models[0]}_quantized", f"Pruned and quantised, without Huffman coding, the file of {name}, biases and headers included, takes "
+            f"{100 * quantized - 0.3:.2f} to {100 * quantized + 0.3:.2f} % of its bytes.",
             quantized, size_share("pruned_and_quantized"), low=quantized - 0.003, high=quantized + 0.003, unit="%", models=models,
         ),
         Claim(
-            f"{models[0]}_coded", f"With Huffman coding {name} takes {100 * coded - 0.3:.2f} to {100 * coded + 0.3:.2f} % of its bytes.",
+            f"{models[0]}_coded", f"With Huffman coding the file of {name}, biases and headers included, takes {100 * coded - 0.3:.2f} to "
+            f"{100 * coded + 0.3:.2f} % of its bytes.",
             coded, size_share("deep_compression"), low=coded - 0.003, high=coded + 0.003, unit="%", models=models,
         ),
     )  # fmt: skip
@@ -149,8 +150,8 @@ def by_layer(records: DataFrame) -> DataFrame:
         "share_of": ("size, %", 100),
     }  # fmt: skip
     columns = [(layer, metric, f"{metric}_{layer}.weight") for layer in LAYERS for metric in named]
-    columns += [("total", metric, f"{metric}_total") for metric in ("weights", "code_bits", "index_bits")]
-    columns += [("total", "kept", "weight_density"), ("total", "share_of", "size_share")]
+    columns += [("total", metric, f"{metric}_total") for metric in ("weights", "code_bits", "index_bits", "share_of")]
+    columns += [("total", "kept", "weight_density"), ("whole file", "share_of", "size_share")]
     parts = [
         rows.assign(layer=layer, quantity=named[metric][0] + coded, value=named[metric][1] * rows[column])
         for arm, coded in (("pruned_and_quantized", ""), ("deep_compression", ", Huffman"))
@@ -162,16 +163,19 @@ def by_layer(records: DataFrame) -> DataFrame:
 
 
 def with_totals(records: DataFrame) -> DataFrame:
-    """The records with `weights_<layer>.weight` and, of the whole net, `weights_total`, `code_bits_total` and `index_bits_total`: bits of a
-    layer are means over its stored entries, fillers included, those of the whole net means over layers weighted by their kept weights (how
-    many entries a layer has is not in the records)."""
+    """The records with `weights_<layer>.weight` and, of all layers, `weights_total`, `share_of_total`, `code_bits_total` and
+    `index_bits_total`. The share is of the weights alone: of all that is stored of them over their float32 bytes, biases and the file's own
+    header left out. Bits of a layer are means over its stored entries, fillers included, those of all layers means weighted by their kept
+    weights (how many entries a layer has is not in the records)."""
     measured = ("bytes_of", "share_of", "kept", "code_bits")
     names = [f"{layer}.weight" for layer in LAYERS if all(f"{metric}_{layer}.weight" in records for metric in measured)]
     if not names:
         return records
     weights = {name: (records[f"bytes_of_{name}"] / (4 * records[f"share_of_{name}"])).round() for name in names}
     kept = {name: weights[name] * records[f"kept_{name}"] for name in names}
-    found: dict[str, Any] = {f"weights_{name}": count for name, count in weights.items()} | {"weights_total": sum(weights.values())}
+    total = sum(weights.values())
+    found: dict[str, Any] = {f"weights_{name}": count for name, count in weights.items()} | {"weights_total": total}
+    found["share_of_total"] = sum(records[f"bytes_of_{name}"] for name in names) / (4 * total)
     for bits in ("code_bits", "index_bits"):
         if all(f"{bits}_{name}" in records for name in names):
             found[f"{bits}_total"] = sum(kept[name] * records[f"{bits}_{name}"] for name in names) / sum(kept.values())
@@ -208,10 +212,12 @@ TABLES = (
     Table("parts", "What the bytes of the files are spent on", "bytes", unit="", columns="part", order=HEADLINE, where=FILES, derive=by_part),
     Table(
         "layers",
-        "Layers before and after Huffman coding (Tables 2 and 3); size: of 32 bits a weight; bits: per stored entry, fillers included (total: "
-        "the layers' mean, weighted by kept weights)",
+        "Layers before and after Huffman coding (Tables 2 and 3); size: of 32 bits a weight, with the codebook, tables and header of the "
+        "layer (total: of all layers' weights; whole file: with biases and the file's header, of all parameters); bits: per stored entry, "
+        "fillers included (total: the layers' mean, weighted by kept weights)",
         "value", unit="", index="layer",
-        columns="quantity", order=(*LAYERS, "total"), where={"arm": ("pruned_and_quantized", "deep_compression")}, derive=by_layer,
+        columns="quantity", order=(*LAYERS, "total", "whole file"), where={"arm": ("pruned_and_quantized", "deep_compression")},
+        derive=by_layer,
     ),
     Table(
         "bits", "Test error, %, by start of the centroids and bits of a code", "test_error", index="initial", columns="bits", order=INITIALS,

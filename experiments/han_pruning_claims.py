@@ -151,9 +151,12 @@ def by_layer(records: DataFrame) -> DataFrame:
 
     named = {
         "weights_dense": ("weights, K", 1e-3), "flops_dense": ("operations, K", 1e-3), "activation": ("outputs not zero, %", 100),
-        "kept": ("weights kept, %", 100), "flops_kept": ("operations left, %", 100),
+        "kept": ("weights kept, %", 100), "flops_kept": ("operations left, %", 100), "weights_left": ("weights left, K", 1e-3),
     }  # fmt: skip
     rows = records[records["arm"] == "account"]
+    for suffix in ("", *(f"_{layer}" for layer in LAYERS)):
+        if f"weights_dense{suffix}" in rows:
+            rows = rows.assign(**{f"weights_left{suffix}": rows[f"weights_dense{suffix}"] * rows[f"kept{suffix}"]})
     parts = [
         rows.assign(layer=layer or "total", quantity=words, value=factor * rows[column])
         for metric, (words, factor) in named.items()

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import textwrap
 from collections.abc import Collection
+from typing import NoReturn
 
 
 class UserError(Exception):
     """Something the user can mend: its message is one line that names the value and the mend. `run.py` prints it without a traceback."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Refuses arguments by a UserError, where argparse would print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; `{self.prog} --help` says what is asked for")
 
 
 def one_line(error: Exception) -> str:

@@ -98,6 +98,11 @@ MISTAKES |= {
         ["experiment=smoke/born_again_trees", "tables=[{name: breast_cancer_diagnostic, test_share: 0.0001}]"],
         "test_share = 0.0001 leaves 0 of 569 cases to test on",
     ),
+    "a file without bits": (
+        ["compress", "w.npz", "net"],
+        "the following arguments are required: --model, --bits; `run.py compress --help` says",
+    ),
+    "a command of the store": (["store", "show"], "invalid choice: 'show'"),
     "an unknown speaker": (["experiment=smoke/hinton_speech", "dataset.validation_speakers=[nicolas]"], "'nicolas' is not among"),
 }
 

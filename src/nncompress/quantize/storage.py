@@ -348,7 +348,7 @@ def _model(text: bytes, source: str) -> Model:
 def _version(head: bytes, source: str) -> int:
     """Of the format, `VERSION` or `WHOLE`, as a file's first bytes say."""
     if not head.startswith(_MAGIC):
-        raise UserError(f"{source} is no compressed net: such files are written by `python -m nncompress.quantize compress`")
+        raise UserError(f"{source} is no compressed net: such files are written by `python run.py compress`")
     begin = len(_MAGIC)
     if len(head) < begin + 2:
         raise _damaged(source, "it is cut off")

@@ -154,15 +154,16 @@ def test_the_accounts_are_laid_out_by_layer_and_by_part() -> None:
     laid = by_layer(found).dropna(subset="value")
     before = laid[~laid["quantity"].str.endswith(", Huffman")].groupby(["layer", "quantity"])["value"].mean().to_dict()
     assert before == pytest.approx({
-        ("fc1", "code bits"): 6.0, ("fc1", "kept, %"): 8.0, ("fc1", "size, %"): 3.1, ("total", "kept, %"): 8.3, ("total", "size, %"): 3.1,
+        ("fc1", "code bits"): 6.0, ("fc1", "kept, %"): 8.0, ("fc1", "size, %"): 3.1, ("total", "kept, %"): 8.3,
+        ("whole file", "size, %"): 3.1,
     }, rel=1e-4)  # fmt: skip
-    assert set(laid[laid["quantity"] == "size, %, Huffman"]["layer"]) == {"total"}
+    assert set(laid[laid["quantity"] == "size, %, Huffman"]["layer"]) == {"whole file"}
     assert set(by_part(found)["part"]) == {"codes", "file"}
     points = sized(found[found["arm"] == "pruning_only"])
     assert sorted(points["size_percent"].round(2).unique()) == [1.0, 3.85, 20.0]
 
 
-def test_the_bits_of_the_whole_net_are_the_layers_mean_weighted_by_kept_weights() -> None:
+def test_the_totals_are_of_the_weights_and_bits_the_layers_mean_weighted_by_kept_weights() -> None:
     layers = {"fc1": (1000, 0.1, 6.0, 5.0), "fc2": (200, 0.5, 3.0, 4.0)}  # weights, share kept, bits of a code and of a gap
     row: dict[str, float] = {}
     for layer, (weights, kept, code, gap) in layers.items():
@@ -170,6 +171,7 @@ def test_the_bits_of_the_whole_net_are_the_layers_mean_weighted_by_kept_weights(
         row |= {f"code_bits_{layer}.weight": code, f"index_bits_{layer}.weight": gap}
     found = with_totals(pd.DataFrame([row])).iloc[0]
     assert (found["weights_fc1.weight"], found["weights_total"]) == (1000, 1200)
+    assert found["share_of_total"] == pytest.approx(600 / 4800)
     assert (found["code_bits_total"], found["index_bits_total"]) == (4.5, 4.5)  # of 100 weights each
 
 

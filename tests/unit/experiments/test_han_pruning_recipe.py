@@ -124,6 +124,7 @@ def test_the_account_is_laid_out_by_layer() -> None:
     laid = by_layer(records("lenet_300_100"))
     found = laid.groupby(["layer", "quantity"])["value"].mean().to_dict()
     assert found["fc1", "weights kept, %"] == pytest.approx(8) and found["fc1", "weights, K"] == pytest.approx(235.2)
+    assert found["fc1", "weights left, K"] == pytest.approx(0.08 * 235.2)
     assert ("total", "operations left, %") in found and ("total", "outputs not zero, %") in found
 
 

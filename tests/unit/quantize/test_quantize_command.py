@@ -1,4 +1,4 @@
-"""python -m nncompress.quantize: files made, looked into and read back, and one line for every mistake."""
+"""python run.py compress, inspect, decompress: files made, looked into and read back, and one line for every mistake."""
 
 import errno
 import io
@@ -16,7 +16,7 @@ import pytest
 from nncompress.models import initial_weights
 from nncompress.prune import keep_largest
 from nncompress.quantize import account, load
-from nncompress.quantize.__main__ import main
+from nncompress.quantize.command import main
 from nncompress.types import Model
 
 TINY = json.dumps({"name": "mlp", "widths": [12, 8, 3]})
@@ -125,7 +125,7 @@ def test_files_that_cannot_be_used_are_one_line(tmp_path: Path, capsys: pytest.C
         assert re.search(problem, line), line
     for command in (["inspect", str(text)], ["decompress", str(text), str(tmp_path / "out.npz")]):
         assert main(command) == 2
-        assert capsys.readouterr().err == f"{text} is no compressed net: such files are written by `python -m nncompress.quantize compress`\n"
+        assert capsys.readouterr().err == f"{text} is no compressed net: such files are written by `python run.py compress`\n"
 
 
 def test_arrays_that_are_no_parameters_are_one_line(
@@ -272,16 +272,15 @@ def test_an_output_that_takes_no_more_is_one_line_or_none(
     assert capsys.readouterr().err == (f"the output cannot be written ({said}): send it elsewhere\n" if said else "")
 
 
-def test_it_runs_as_a_module_and_loads_no_torch_to_explain_itself(weights: Path, tmp_path: Path) -> None:
+def test_run_py_passes_it_on_and_loads_no_torch_to_explain_itself(weights: Path, tmp_path: Path) -> None:
     file = tmp_path / "net"
     assert main(["compress", str(weights), str(file), "--model", TINY, "--bits", "3"]) == 0
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-X", "importtime", "-m", "nncompress.quantize", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "src")}
-        return subprocess.run(command, env=environment, capture_output=True, text=True)
+        command = [sys.executable, "-X", "importtime", str(Path(__file__).parents[3] / "run.py"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
 
     done = run("inspect", str(file))
     assert done.returncode == 0 and "fc1.weight" in done.stdout
-    done = run("--help")
-    assert done.returncode == 0 and "inspect" in done.stdout and "numpy" in done.stderr and "torch" not in done.stderr
+    done = run("compress", "--help")
+    assert done.returncode == 0 and "--index-bits" in done.stdout and "numpy" in done.stderr and "torch" not in done.stderr

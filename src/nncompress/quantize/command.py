@@ -1,12 +1,12 @@
 """Compress trained weights into a file, look into such a file, get the weights back.
 
-  python -m nncompress.quantize compress WEIGHTS.npz FILE --model lenet_300_100 --bits 6
-  python -m nncompress.quantize compress WEIGHTS.npz FILE --model '{"name": "mlp", "widths": [784, 20, 10]}' --bits conv=8 fc=5 --index-bits 4
-  python -m nncompress.quantize inspect FILE
-  python -m nncompress.quantize decompress FILE WEIGHTS.npz
+  python run.py compress WEIGHTS.npz FILE --model lenet_300_100 --bits 6
+  python run.py compress WEIGHTS.npz FILE --model '{"name": "mlp", "widths": [784, 20, 10]}' --bits conv=8 fc=5 --index-bits 4
+  python run.py inspect FILE
+  python run.py decompress FILE WEIGHTS.npz
 
 WEIGHTS.npz holds an array `weights/<parameter>` for each parameter of the model, such as weights/fc1.weight. Zeros are pruned weights.
-Arrays of one axis (biases) are stored as they are.
+Arrays of one axis (biases) are stored as they are. Folders that the written file needs are made.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from nncompress.errors import UserError, one_line
+from nncompress.errors import OneLineParser, UserError, one_line
 from nncompress.files import check_apart, write_file
 from nncompress.quantize.codebook import INITIAL
 from nncompress.quantize.storage import ENCODINGS, Account, CompressedNet, account, check_parameters, load, save
@@ -34,7 +34,7 @@ MEND = "choose another path"
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0, or 2 for a mistake that the user can mend (one line on stderr)."""
-    parser = argparse.ArgumentParser("nncompress.quantize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser("run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("compress", help="an .npz of weights into a file")
     command.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     command = commands.add_parser("decompress", help="a file into an .npz of weights")
     command.add_argument("file", type=Path, metavar="FILE")
     command.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
-    given = parser.parse_args(arguments)
     try:
+        given = parser.parse_args(arguments)
         if given.command == "compress":
             check_apart(given.weights, given.file, MEND)
             save(given.file, compressed(given), given.coder)
@@ -175,7 +175,3 @@ def cells(row: Account) -> list[str]:
     rate = f"{100 * row.bytes / (4 * row.weights):.2f} %" if row.weights else ""
     bits = [f"{bits:.2f}" if bits else "" for bits in (row.code_bits, row.index_bits)]
     return [row.name, *(f"{n:,}" if n else "" for n in counts), *bits, *(f"{n:,}" if n else "" for n in sizes), rate]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
