@@ -21,6 +21,8 @@ LAYERS = (
     *("fc6", "fc7", "fc8"),
 )
 """Of all nets; those of each in their order."""
+CONVOLUTIONS = tuple(layer for layer in LAYERS if layer.startswith("conv"))
+FULLY_CONNECTED = tuple(layer for layer in LAYERS if layer.startswith("fc"))
 HEADLINE = ("reference", "pruned", "pruned_and_quantized", "deep_compression", "deep_compression_ans", "untuned")
 CURVES = ("pruning_only", "quantization_only", "pruning_and_quantization", "low_rank")
 INITIALS = ("linear", "density", "random")
@@ -179,9 +181,17 @@ def with_totals(records: DataFrame) -> DataFrame:
 
 
 def as_shares(curves: DataFrame) -> DataFrame:
-    """The curves of codes and gaps as shares of all that their layer has."""
-    counts = curves[["codes", "gaps"]] if "gaps" in curves else curves[["codes"]]
-    return curves.assign(**(counts / counts.groupby([curves["layer"], curves["seed"]]).transform("sum")))
+    """The curves of codes and gaps as shares of all that their layer has: 0 where only files of other seeds have a symbol, which would else
+    be left out of its mean."""
+    from pandas import DataFrame, concat
+
+    parts = []
+    for layer, rows in curves.groupby("layer"):
+        kinds = [kind for kind in ("codes", "gaps") if kind in rows]
+        counts = {kind: rows.pivot_table(index="symbol", columns="seed", values=kind).fillna(0) for kind in kinds}
+        shares = {kind: (count / count.sum()).unstack() for kind, count in counts.items()}
+        parts.append(DataFrame(shares).reset_index().assign(layer=layer))
+    return concat(parts, ignore_index=True)
 
 
 def by_part(records: DataFrame) -> DataFrame:
@@ -230,8 +240,13 @@ FIGURES = (
         x="bits", x_label="bits of a code", series="initial", order=INITIALS, where={"arm": ("bits",)},
     ),
     Lines(
-        "codes", "How often each code and each gap is stored",
-        (Panel("codes", "codes, % of the layer's (0: fillers)", "%"), Panel("gaps", "gaps less one, %", "%")),
-        x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)}, derive=as_shares,
+        "codes", "How often each code and each gap is stored, % of all of its layer",
+        (
+            # Apart, since codes of convolutions are wider.
+            Panel("codes", "codes of convolutions, % (0: fillers)", "%", {"layer": CONVOLUTIONS}),
+            Panel("codes", "codes of fully connected layers, % (0: fillers)", "%", {"layer": FULLY_CONNECTED}),
+            Panel("gaps", "gaps less one, %", "%"),
+        ),
+        x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)}, derive=as_shares, band="range",
     ),
 )  # fmt: skip
