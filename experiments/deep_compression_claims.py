@@ -240,12 +240,12 @@ FIGURES = (
         x="bits", x_label="bits of a code", series="initial", order=INITIALS, where={"arm": ("bits",)},
     ),
     Lines(
-        "codes", "How often each code and each gap is stored, % of all of its layer",
+        "codes", "How often each code and each gap is stored",
         (
             # Apart, since codes of convolutions are wider.
-            Panel("codes", "codes of convolutions, % (0: fillers)", "%", {"layer": CONVOLUTIONS}),
-            Panel("codes", "codes of fully connected layers, % (0: fillers)", "%", {"layer": FULLY_CONNECTED}),
-            Panel("gaps", "gaps less one, %", "%"),
+            Panel("codes", "% of a convolution's codes (0: fillers)", "%", {"layer": CONVOLUTIONS}),
+            Panel("codes", "% of a fully connected layer's codes (0: fillers)", "%", {"layer": FULLY_CONNECTED}),
+            Panel("gaps", "% of a layer's gaps (symbol: gap less one)", "%"),
         ),
         x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)}, derive=as_shares, band="range",
     ),
