@@ -21,6 +21,8 @@ LAYERS = (
     *("fc6", "fc7", "fc8"),
 )
 """Of all nets; those of each in their order."""
+CONVOLUTIONS = tuple(layer for layer in LAYERS if layer.startswith("conv"))
+FULLY_CONNECTED = tuple(layer for layer in LAYERS if layer.startswith("fc"))
 HEADLINE = ("reference", "pruned", "pruned_and_quantized", "deep_compression", "deep_compression_ans", "untuned")
 CURVES = ("pruning_only", "quantization_only", "pruning_and_quantization", "low_rank")
 INITIALS = ("linear", "density", "random")
@@ -183,9 +185,17 @@ def with_totals(records: DataFrame) -> DataFrame:
 
 
 def as_shares(curves: DataFrame) -> DataFrame:
-    """The curves of codes and gaps as shares of all that their layer has."""
-    counts = curves[["codes", "gaps"]] if "gaps" in curves else curves[["codes"]]
-    return curves.assign(**(counts / counts.groupby([curves["layer"], curves["seed"]]).transform("sum")))
+    """The curves of codes and gaps as shares of all that their layer has: 0 where only files of other seeds have a symbol, which would else
+    be left out of its mean."""
+    from pandas import DataFrame, concat
+
+    parts = []
+    for layer, rows in curves.groupby("layer"):
+        kinds = [kind for kind in ("codes", "gaps") if kind in rows]
+        counts = {kind: rows.pivot_table(index="symbol", columns="seed", values=kind).fillna(0) for kind in kinds}
+        shares = {kind: (count / count.sum()).unstack() for kind, count in counts.items()}
+        parts.append(DataFrame(shares).reset_index().assign(layer=layer))
+    return concat(parts, ignore_index=True)
 
 
 def by_part(records: DataFrame) -> DataFrame:
@@ -237,7 +247,12 @@ FIGURES = (
     ),
     Lines(
         "codes", "How often each code and each gap is stored",
-        (Panel("codes", "codes, % of the layer's (0: fillers)", "%"), Panel("gaps", "gaps less one, %", "%")),
-        x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)}, derive=as_shares,
+        (
+            # Apart, since codes of convolutions are wider.
+            Panel("codes", "% of a convolution's codes (0: fillers)", "%", {"layer": CONVOLUTIONS}),
+            Panel("codes", "% of a fully connected layer's codes (0: fillers)", "%", {"layer": FULLY_CONNECTED}),
+            Panel("gaps", "% of a layer's gaps (symbol: gap less one)", "%"),
+        ),
+        x="symbol", x_label="symbol", series="layer", order=LAYERS, source="curves", where={"arm": ("codes",)}, derive=as_shares, band="range",
     ),
 )  # fmt: skip

@@ -109,10 +109,8 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
                 yield Row(replace(dense, start=dense, mask=mask, stop_step=0), {**columns, "layer": layer, "kept_share": share})
     elif arm == "histogram":
         for layer in cfg.kept:
-            yield Row(WeightHistogram(dense, layer, REACH), {"arm": "weights_before", "layer": layer, "seed": seed}, keep_curves=True)
-            yield Row(
-                WeightHistogram(cfg.pruned_fit(dense), layer, REACH), {"arm": "weights_after", "layer": layer, "seed": seed}, keep_curves=True
-            )
+            for name, fit in (("weights_before", dense), ("weights_after", cfg.pruned_fit(dense))):
+                yield Row(WeightHistogram(fit, layer, dense, REACH), {"arm": name, "layer": layer, "seed": seed}, keep_curves=True)
     else:
         model = replace(cfg.model, hidden_dropout=cfg.dropout)
         dropped = replace(dense, model=model, start=InitialWeights(model, seed))
@@ -125,8 +123,8 @@ def arm_rows(cfg: Config, arm: str, seed: int) -> Iterator[Row]:
         yield Row(adjusted[arm], columns)
 
 
-REACH = 0.3
-"""Where the histograms of the weights end."""
+REACH = 8.1
+"""Where the histograms of the weights end, in standard deviations: of the survivors of a layer at most about one in a hundred lies beyond."""
 
 
 def trade_off(cfg: Config, arm: str, dense: Fit) -> Iterator[Row]:

@@ -166,6 +166,11 @@ def by_layer(records: DataFrame) -> DataFrame:
     return concat(parts, ignore_index=True) if parts else rows.assign(layer="", quantity="", value=0.0)
 
 
+def with_kept_percent(records: DataFrame) -> DataFrame:
+    """The records with their errors and `kept_percent`, rounded lest a tick show that 0.07 is no binary fraction."""
+    return with_error(records).assign(kept_percent=(100 * records["kept_share"]).round(6))
+
+
 def qualities(records: DataFrame) -> DataFrame:
     """Of each dense net one row per layer: `quality`, the parameter that keeps the layer's share."""
     from pandas import concat
@@ -216,15 +221,16 @@ FIGURES = (
     ),
     Lines(
         "sensitivity", "Sensitivity to pruning one layer, without retraining",
-        (Panel("test_error", "test error, %", "%"),), x="kept_share", x_label="share of the layer's weights kept", series="layer",
-        order=LAYERS, where={"arm": ("sensitivity",)}, derive=with_error,
+        (Panel("test_error", "test error, %", "%", logarithmic=True),), x="kept_percent", x_label="weights of the layer kept, %",
+        series="layer", order=LAYERS, where={"arm": ("sensitivity",)}, band="range", derive=with_kept_percent, logarithmic=True,
     ),
     Lines(
         "weights", "Weights before and after pruning and retraining",
         (
-            Panel("share", "before, % of the layer's weights in a bin", where={"arm": ("weights_before",)}),
+            Panel("share", "before, % of the layer's weights", where={"arm": ("weights_before",)}),
             Panel("share", "after, % of those that are left", where={"arm": ("weights_after",)}),
         ),
-        x="weight", x_label="weight", series="layer", order=LAYERS, source="curves",
+        x="weight", x_label="weight, in standard deviations of its layer before pruning\n(bins of 0.2; the outermost hold all beyond ±8)",
+        series="layer", order=LAYERS, band="range", source="curves", one_range=False,
     ),
 )  # fmt: skip

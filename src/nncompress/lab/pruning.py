@@ -99,19 +99,22 @@ class PruningAccount(Stage):
 
 @dataclass(frozen=True, eq=False)
 class WeightHistogram(Stage):
-    """How the weights of one layer that are not zero are distributed. Curves: `weight`, the middles of `bins` equal bins over
-    [-`reach`, `reach`], and `share`, of all these weights in percent (what lies outside is in no bin). Metrics: `std`, `nonzero` (a count)."""
+    """How the weights of one layer that are not zero are distributed, in standard deviations of the layer in the dense net: so its threshold
+    is its quality parameter. Curves: `weight`, the middles of `bins` equal bins over [-`reach`, `reach`], and `share`, of all these weights in
+    percent; what lies outside is in the outermost bins. Metrics: `std`, `nonzero` (a count)."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     fit: Fit
     layer: str
+    dense: Fit
     reach: float
-    bins: int = 101
+    bins: int = 81
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
-        weights = given[self.fit].weights[f"{self.layer}.weight"]
+        name = f"{self.layer}.weight"
+        weights = given[self.fit].weights[name]
         nonzero = weights[weights != 0]
         edges = np.linspace(-self.reach, self.reach, self.bins + 1)
-        count, _ = np.histogram(nonzero, edges)
+        count, _ = np.histogram((nonzero / given[self.dense].weights[name].std(dtype=np.float64)).clip(-self.reach, self.reach), edges)
         curves = {"weight": (edges[:-1] + edges[1:]) / 2, "share": 100 * count / max(1, nonzero.size)}
         return Artifact(pack("curve", curves), {"std": float(nonzero.std(dtype=np.float64)), "nonzero": nonzero.size})

@@ -89,7 +89,7 @@ class Panel:
     """One set of axes: `metric` on y. `where`: the rows that count here. `reference`: a horizontal line, with its label.
 
     `zoom`: leave out values far below the others, so that a curve's steep beginning does not press the rest flat; where a line's mean lies
-    below the frame a triangle at the lower edge says so.
+    below the frame a triangle at the lower edge says so. `logarithmic`: the y axis, which then cannot zoom.
     """
 
     metric: str
@@ -98,6 +98,7 @@ class Panel:
     where: Where = field(default_factory=dict)
     reference: tuple[float, str] | None = None
     zoom: bool = False
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Lines:
     rows that count. `needs`: values of the series without which there is nothing to show. `baseline`: rows whose mean is a dotted horizontal
     line, called `baseline_label`. `band`: ± one standard deviation or standard error, or minimum to maximum, over seeds. `source`: records,
     or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length. `logarithmic`: the x axis,
-    whose ticks are then the values of `x`, if these are few and short.
+    whose ticks are then the values of `x`, if these are few and short. `one_range`: panels of one and the same metric share their y axis.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Lines:
     derive: Callable[[DataFrame], DataFrame] | None = None
     x_max: float = 1.0
     logarithmic: bool = False
+    one_range: bool = True
 
 
 @dataclass(frozen=True)

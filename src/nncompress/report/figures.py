@@ -358,7 +358,7 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
         seeds: list[float] = []
         points: list[pd.DataFrame] = []
         fixed: list[float] = []
-        alike = len({(panel.metric, panel.zoom) for panel in panels}) == 1
+        alike = lines.one_range and len({(panel.metric, panel.zoom, panel.logarithmic) for panel in panels}) == 1
         for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels), sharey=alike)), panels, strict=True):
             points.append(_draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles))
             fixed = fixed * alike + _draw_horizontals(axes, lines, panel, records)
@@ -413,6 +413,10 @@ def series_label(series: str, name: object) -> str:
     return f"{spoken(series)}: {name:g}" if isinstance(name, int | float) else spoken(name)
 
 
+def _tick(value: float, _: int | None) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+
+
 def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]]) -> pd.DataFrame:
     """Draw the panel's lines. Returns `mean`, `high` (the upper edge of the band), `count`, `colour` of all their points by x, in the
     panel's unit."""
@@ -446,7 +450,13 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
             short = len(values) <= MOST_TICKS and all(float(f"{value:.3g}") == value for value in values)
             axes.xaxis.set_major_locator(FixedLocator(values) if short else LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+    if panel.logarithmic:
+        axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 20 * low else (1, 1.5, 2, 3, 4, 5, 7)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(_tick))
     axes.set_xlabel(lines.x_label)
     axes.set_title(panel.label, loc="left")
     if panel.unit == "steps":
@@ -478,7 +488,7 @@ def _limit(axes: Axes, panel: Panel, points: pd.DataFrame, fixed: list[float]) -
     heights = points["mean"].to_list()
     if not heights:
         return
-    if panel.unit in ("steps", "pp"):
+    if panel.unit in ("steps", "pp") and not panel.logarithmic:
         axes.set_ylim(bottom=0 if min(heights) >= 0 else None)
     if panel.zoom:
         lower, upper = np.quantile(heights, [0.25, 0.75])

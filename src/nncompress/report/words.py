@@ -12,6 +12,7 @@ SPELLED = {
     "learning_rate_rewinding": "learning-rate rewinding",
     "fine_tuning": "fine-tuning",
     "random_reinit": "random reinit",
+    "low_rank": "SVD, low rank (bytes counted)",
     "float32": "winning ticket in float32",
     "lenet_300_100": "LeNet-300-100",
     "lenet_5": "LeNet-5",

@@ -14,7 +14,7 @@ import pytest
 
 import run
 from experiments.deep_compression import ARMS, HEADLINE, Config, check, rows, smaller
-from experiments.deep_compression_claims import CLAIMS, best_within, by_layer, by_part, sized, with_totals
+from experiments.deep_compression_claims import CLAIMS, FIGURES, as_shares, best_within, by_layer, by_part, sized, with_totals
 from experiments.han_pruning import Config as Pruning
 from experiments.han_pruning import rows as pruning_rows
 from nncompress.errors import UserError
@@ -25,6 +25,8 @@ from nncompress.lab.stages import Fit
 from nncompress.models import layer_operations
 from nncompress.prune import gaussian_share
 from nncompress.report.claims import judge
+from nncompress.report.figures import draw
+from nncompress.report.records import tidy
 
 PAPER: Config = request(run.CONF, ["experiment=deep_compression"]).config
 HAN: Pruning = request(run.CONF, ["experiment=han_pruning"]).config
@@ -161,6 +163,44 @@ def test_the_accounts_are_laid_out_by_layer_and_by_part() -> None:
     assert set(by_part(found)["part"]) == {"codes", "file"}
     points = sized(found[found["arm"] == "pruning_only"])
     assert sorted(points["size_percent"].round(2).unique()) == [1.0, 3.85, 20.0]
+
+
+def histograms() -> pd.DataFrame:
+    """Codes and gaps of two layers: seed 1 has no third code in the convolution, and no curve of the other layer."""
+    counts = {("conv1", 0): ([1, 1, 2], [3, 1, None]), ("conv1", 1): ([1, 3], [4, 0]), ("fc1", 0): ([5, 5], [None, None])}
+    return pd.DataFrame([
+        {"arm": "codes", "layer": layer, "seed": seed, "symbol": symbol, "codes": code, "gaps": gap}
+        for (layer, seed), (codes, gaps) in counts.items()
+        for symbol, (code, gap) in enumerate(zip(codes, gaps, strict=True))
+    ]).astype({"gaps": float})  # fmt: skip
+
+
+def test_a_symbol_that_a_seed_does_not_use_has_no_share_of_its_file() -> None:
+    found = as_shares(histograms()).set_index(["layer", "seed", "symbol"]).sort_index()
+    assert {layer: found.loc[layer, "codes"].to_dict() for layer in ("conv1", "fc1")} == {
+        "conv1": {(0, 0): 0.25, (0, 1): 0.25, (0, 2): 0.5, (1, 0): 0.25, (1, 1): 0.75, (1, 2): 0},
+        "fc1": {(0, 0): 0.5, (0, 1): 0.5},
+    }
+    assert found["gaps"].dropna().to_dict() == {
+        ("conv1", 0, 0): 0.75, ("conv1", 0, 1): 0.25, ("conv1", 1, 0): 1, ("conv1", 1, 1): 0,
+    }  # fmt: skip
+    assert list(as_shares(histograms().drop(columns="gaps"))["codes"]) == list(as_shares(histograms())["codes"])
+
+
+def test_codes_of_convolutions_and_of_fully_connected_layers_stand_apart() -> None:
+    figure = draw(next(each for each in FIGURES if each.name == "codes"), tidy(records("lenet_5_relu")), histograms())
+    assert figure is not None
+    assert [[str(line.get_label()) for line in axes.get_lines()] for axes in figure.axes] == [["conv1"], ["fc1"], ["conv1"]]
+    assert figure.axes[0].get_lines()[0].get_ydata().tolist() == [25, 50, 25]  # the mean of both seeds, not of those that use the code
+
+
+def test_the_curve_of_low_rank_says_that_its_bytes_are_counted() -> None:
+    found = records("lenet_300_100")
+    found = pd.concat([found, found[found["arm"] == "pruning_only"].assign(arm="low_rank", rank_share=found["depth"])])
+    figure = draw(next(each for each in FIGURES if each.name == "curves"), tidy(found), pd.DataFrame())
+    assert figure is not None
+    labels = [str(line.get_label()) for line in figure.axes[0].get_lines()]
+    assert [label for label in labels if "counted" in label] == ["SVD, low rank (bytes counted)"] and "pruning only" in labels
 
 
 def test_the_totals_are_of_the_weights_and_bits_the_layers_mean_weighted_by_kept_weights() -> None:

@@ -8,17 +8,20 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import run
 from experiments.han_pruning import ARMS, TRADE_OFF, Config, check, rows, smaller
-from experiments.han_pruning_claims import CLAIMS, by_layer, qualities
+from experiments.han_pruning_claims import CLAIMS, FIGURES, by_layer, qualities
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
-from nncompress.lab.pruning import PruningAccount, QualityParameters, ThresholdMask
+from nncompress.lab.pruning import PruningAccount, QualityParameters, ThresholdMask, WeightHistogram
 from nncompress.lab.stages import Fit
 from nncompress.report.claims import judge
+from nncompress.report.figures import draw
+from nncompress.report.records import tidy
 
 PAPER: Config = request(run.CONF, ["experiment=han_pruning"]).config
 LENET_5: Config = request(run.CONF, ["experiment=han_pruning_lenet_5"]).config
@@ -106,6 +109,29 @@ def test_the_pruned_net_is_the_dense_one_pruned_below_the_thresholds_and_trained
     assert pruned.mask == ThresholdMask(dense, {f"{layer}.weight": value for layer, value in PAPER.quality.items()}, dense)
     assert pruned.training == replace(dense.training, learning_rate=dense.training.learning_rate / 10)
     assert by_arm["account"] == PruningAccount(pruned)
+
+
+def test_weights_after_pruning_are_measured_as_those_before_in_standard_deviations_of_the_dense_layer() -> None:
+    for cfg in (PAPER, LENET_5):
+        found = [row for row in rows(cfg) if row.columns["seed"] == 1]
+        by_arm = {str(row.columns["arm"]): row.stage for row in found}
+        for arm, net in (("weights_before", "reference"), ("weights_after", "pruned")):
+            stages = [row.stage for row in found if row.columns["arm"] == arm]
+            assert [stage.layer for stage in stages if isinstance(stage, WeightHistogram)] == list(cfg.kept)
+            assert {(stage.fit, stage.dense) for stage in stages if isinstance(stage, WeightHistogram)} == {(by_arm[net], by_arm["reference"])}
+
+
+def test_sensitivity_is_drawn_in_percent_with_bands_that_stay_above_zero() -> None:
+    found = tidy(records("lenet_5_relu"))
+    errors = [90.0, 2.0, 1.5, 1.0, 1.2]
+    assert np.mean(errors) < np.std(errors)  # a band of standard deviations would reach below zero
+    found.loc[(found["layer"] == "conv1") & (found["kept_share"] == 0.1), "test_accuracy"] = 1 - np.array(errors) / 100
+    figure = draw(next(each for each in FIGURES if each.name == "sensitivity"), found, pd.DataFrame())
+    assert figure is not None
+    [axes] = figure.axes
+    assert axes.get_yscale() == "log" and axes.get_xticks().tolist() == [10, 50]
+    edges = axes.collections[0].get_paths()[0].vertices
+    assert sorted({round(float(y), 6) for x, y in edges if x == 10}) == [1, 90]
 
 
 def test_the_iterative_curve_keeps_at_each_depth_what_the_others_keep() -> None:

@@ -67,7 +67,7 @@ class Node(Stage):
         (CompressedFile(FIT, None, {}, {"fc1.weight": 5}), "69da26e2179ceb1418c5e0c5305f0a2c"),
         (PruningAccount(FIT), "66109a35a0bce9a9b79b8a1c983b8957"),
         (QualityParameters(FIT, {"fc1.weight": 0.08}), "ba5a16716cde1f215df3cd93b7222234"),
-        (WeightHistogram(FIT, "fc1", 0.3), "728b758569bbf4135c5f896b174d4478"),
+        (WeightHistogram(FIT, "fc1", FIT, 8.1), "df17e6badce6a0eba582500c14239a1a"),
         (Logits((FIT,), FIT.dataset), "2a43a0c07294f1de02639e508d12c113"),
         (BiasShift(FIT, (3,), FIT.dataset), "d411819c2264095e8aab000e2bbcaff1"),
         (Ensemble((FIT, replace(FIT, seed=1)), FIT.dataset), "899d8a6449d8e1269b82378b8d928509"),

@@ -101,6 +101,29 @@ def test_a_panel_that_zooms_has_a_range_of_its_own() -> None:
     assert whole < 20 and nearer > 90
 
 
+@pytest.mark.parametrize(("highest", "ticks"), [(0.5, {1, 2, 5, 10, 20, 50}), (0.05, {1, 1.5, 2, 3, 4, 5})])
+def test_a_panel_may_be_logarithmic_with_ticks_enough(highest: float, ticks: set[float]) -> None:
+    errors = {1: highest, 2: 0.03, 3: 0.009}
+    rows = [{"arm": "a", "seed": seed, "scale": "paper", "kept": x, "error": y * (1 + seed)} for x, y in errors.items() for seed in (0, 0.05)]
+    lines = Lines("e", "E", (Panel("error", "error, %", "%", logarithmic=True),), x="kept", x_label="kept")
+    figure = draw(lines, tidy(pd.DataFrame(rows)), pd.DataFrame())
+    assert figure is not None
+    [axes] = figure.axes
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "log" and {tick for tick in axes.get_yticks() if low <= tick <= high} == ticks
+    assert [axes.yaxis.get_major_formatter()(tick) for tick in (1.5, 20)] == ["1.5", "20"]
+
+
+@pytest.mark.parametrize("one_range", [True, False])
+def test_panels_of_one_metric_share_their_range_unless_told_otherwise(one_range: bool) -> None:
+    rows = [{"arm": arm, "seed": 0, "scale": "paper", "place": x, "share": top * x} for arm, top in (("a", 50), ("b", 5)) for x in (0, 1)]
+    panels = tuple(Panel("share", arm, where={"arm": (arm,)}) for arm in ("a", "b"))
+    figure = draw(Lines("s", "S", panels, x="place", x_label="place", one_range=one_range), tidy(pd.DataFrame(rows)), pd.DataFrame())
+    assert figure is not None
+    left, right = (axes.get_ylim()[1] for axes in figure.axes)
+    assert (left, right) == pytest.approx((52.5, 52.5 if one_range else 5.25))
+
+
 def test_lines_are_means_over_seeds_in_the_unit_of_the_panel() -> None:
     steps, accuracy, _ = drawn("tickets", fake_records()).axes
     ticket = accuracy.get_lines()[0]
