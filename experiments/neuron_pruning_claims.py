@@ -199,7 +199,7 @@ FIGURES = (
     Lines(
         "speed", "Are bytes saved time saved?",
         tuple(
-            Panel(f"speedup_{batch}", f"speed-up, {words}, times", "×", summary=(CORRELATED, rank_correlation(FORMS, batch)))
+            Panel(f"speedup_{batch}", f"speed-up, times ({words})", "×", summary=(CORRELATED, rank_correlation(FORMS, batch)))
             for batch, words in BATCHES.items()
         ),
         x="compression", x_label="compression, times", order=ORDER, where={"arm": ORDER[1:]}, baseline={"arm": ("dense",)},

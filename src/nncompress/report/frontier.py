@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
@@ -27,6 +28,8 @@ DISTANCES, DIRECTIONS = (9, 16, 24, 33, 43, 54, 66, 80, 95), 24
 """In points from a star, and how many ways: where its name may stand."""
 RADIUS, MARGIN = 8, 3
 """Pixels that are kept free about a star and about a name."""
+SIDES = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
+"""Where on a name the side is by which it is aligned, as a share of its width or height."""
 FEW = 5
 """Ticks of an axis below which it is ticked more densely."""
 
@@ -117,28 +120,33 @@ def draw_frontier(
 
 def _name_stars(figure: Figure, axes: Axes, stars: list[Star], colours: list[Any]) -> None:
     """What a star is called, beside it: at the nearest place where the name covers nothing that is drawn, else where it covers least; from
-    afar with a thin line to its star."""
+    afar with a thin line to its star, which crosses no other name."""
     figure.draw_without_rendering()  # lays it out
     pixels = figure.dpi / 72
     marks = [axes.transData.transform((x, y)) for _, _, x, y in stars]
     drawn = [axes.transData.transform(line.get_xydata()) for line in axes.lines]
     drawn += [axes.transData.transform(bar) for bars in axes.collections if isinstance(bars, LineCollection) for bar in bars.get_segments()]
     taken = np.concatenate([np.empty((0, 2)), *map(_sampled, drawn), *(_filled(Bbox([mark - RADIUS, mark + RADIUS])) for mark in marks)])
+    named: list[Bbox] = []
     for (_, note, x, y), colour, mark in zip(stars, colours, marks, strict=True):
         look: dict[str, Any] = {"fontsize": 8, "color": colour, "zorder": 3.5, "path_effects": [withStroke(linewidth=3, foreground="white")]}
         size = (measured := axes.annotate(note, (x, y), **look)).get_window_extent()
         measured.remove()
         places = [(distance, angle) for distance in DISTANCES for angle in np.linspace(0, 2 * np.pi, DIRECTIONS, endpoint=False)]
         boxes = [_beside(mark, distance * pixels, angle, size.width, size.height) for distance, angle in places]
-        best = min(range(len(places)), key=lambda place: _covered(boxes[place], axes.bbox, taken))  # of equals the nearest
-        (distance, angle), box = places[best], boxes[best]
-        away = (distance * np.cos(angle), distance * np.sin(angle))
+        ways = [(distance * np.cos(angle), distance * np.sin(angle)) for distance, angle in places]
+        leaders = [Path([mark, mark + np.multiply(way, pixels)]) for way in ways]
+        crossing = [any(leader.intersects_bbox(name) for name in named) for leader in leaders]
+        best = min(range(len(places)), key=lambda i: (crossing[i], *_covered(boxes[i], axes.bbox, taken)))  # of equals the nearest
+        (distance, angle), box, away = places[best], boxes[best], ways[best]
         aligned: dict[str, Any] = dict(zip(("ha", "va"), _alignment(angle), strict=True))
         if distance > DISTANCES[0]:
-            look["arrowprops"] = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 6}
-            taken = np.concatenate([taken, _sampled(np.array([mark, mark + np.multiply(away, pixels)]))])
+            line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "linestyle": ":", "shrinkA": 1, "shrinkB": 6}
+            look["arrowprops"] = {**line, "relpos": (SIDES[aligned["ha"]], SIDES[aligned["va"]])}
+            taken = np.concatenate([taken, _sampled(np.asarray(leaders[best].vertices))])
         axes.annotate(note, (x, y), away, textcoords="offset points", **aligned, **look)
         taken = np.concatenate([taken, _filled(box)])  # later names keep off it
+        named.append(box)
 
 
 def _alignment(angle: float) -> tuple[str, str]:
@@ -150,8 +158,8 @@ def _alignment(angle: float) -> tuple[str, str]:
 def _beside(mark: np.ndarray, distance: float, angle: float, width: float, height: float) -> Bbox:
     """The box of so many pixels at that place beside `mark`, (2,), with its margin."""
     across, up = _alignment(angle)
-    left = mark[0] + distance * np.cos(angle) - width * {"left": 0, "center": 0.5, "right": 1}[across]
-    low = mark[1] + distance * np.sin(angle) - height * {"bottom": 0, "center": 0.5, "top": 1}[up]
+    left = mark[0] + distance * np.cos(angle) - width * SIDES[across]
+    low = mark[1] + distance * np.sin(angle) - height * SIDES[up]
     return Bbox.from_bounds(left - MARGIN, low - MARGIN, width + 2 * MARGIN, height + 2 * MARGIN)
 
 

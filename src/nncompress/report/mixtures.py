@@ -74,8 +74,10 @@ def draw_frame(figure: Figure, kept: Arrays, place: int) -> None:
     axes = figure.subplots()
     axes.fill_between(middles, counts[place], step="mid", color="#BBBBBB", linewidth=0, label="weights")
     axes.plot(middles, expected, color=ACCENT, linewidth=1.0, label="mixture")
-    axes.set(yscale="log", xlim=(edges[0], edges[-1]), ylim=(0.5, 2 * counts.max()), xlabel="weight", ylabel="count")
-    axes.plot(means[1:], np.full(len(means) - 1, 0.6), "|", color=INK, label="means", clip_on=False)
+    axes.set(yscale="log", xlim=(edges[0], edges[-1]), ylim=(0.5, 2 * counts.max()), ylabel="count")
+    axes.set_xlabel("weight (what lies beyond is counted in the outermost bars)")
+    seen = means[1:][(means[1:] >= edges[0]) & (means[1:] <= edges[-1])]
+    axes.plot(seen, np.full(len(seen), 0.6), "|", color=INK, label="means", clip_on=False)
     axes.legend(loc="upper right")
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.path import Path
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 
 from nncompress.report.declare import Frontier
 from nncompress.report.figures import MANY, OKABE_ITO, draw
@@ -137,6 +137,25 @@ def test_a_name_keeps_off_the_bars_of_the_points_beside_it() -> None:
     bars = [axes.transData.transform(bar) for found in axes.collections for bar in found.get_segments()]
     assert len(bars) == 20
     assert not any(Path(bar).intersects_bbox(box) for bar in bars if len(bar) == 2)
+
+
+def test_names_of_a_crowd_of_stars_overlap_neither_one_another_nor_the_lines_to_their_stars() -> None:
+    arms = [f"a{i}" for i in range(6)]
+    crowd = pd.concat(
+        [PAPER[PAPER["arm"] == "a"].assign(arm=arm, value=lambda rows, i=i: rows["value"] * 1.03**i) for i, arm in enumerate(arms)]
+    )
+    figure = draw(replace(DECLARED, published=dict.fromkeys(arms, "small")), records(), pd.DataFrame(), None, crowd)
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [Text.get_window_extent(name) for name in axes.texts]
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2)) and len(boxes) == 6
+    for i, name in enumerate(axes.texts):
+        assert isinstance(name, Annotation)
+        if name.arrow_patch is not None:
+            leader = name.arrow_patch.get_path().transformed(name.arrow_patch.get_transform())
+            assert not any(leader.intersects_bbox(box) for box in boxes[:i])
+    assert sum(name.arrow_patch is not None for name in axes.texts) >= 2
 
 
 def test_a_marked_row_is_a_filled_star_with_a_name_and_no_point() -> None:
