@@ -181,6 +181,8 @@ CLAIMS = (
         for batch, words in BATCHES.items()
     ),
 )  # fmt: skip
+CORRELATED = "rank correlation with compression, all forms"
+NAMES = {"fresh": "fresh: trained from scratch at that size"}
 TABLES = (
     Table("accuracy", f"Test accuracy, %, {BY_SHARE}", "test_accuracy", columns="share", order=ORDER),
     Table("before_retraining", "Test accuracy before retraining, %, by the share of units left", "before_retraining_test_accuracy",
@@ -196,14 +198,18 @@ TABLES = (
 FIGURES = (
     Lines(
         "speed", "Are bytes saved time saved?",
-        (Panel("speedup_1", "speed-up, one image", "×"), Panel("speedup_64", "speed-up, batches of 64", "×")),
-        x="compression", x_label="compression, times", order=ORDER, where={"arm": ORDER[1:]},
+        tuple(
+            Panel(f"speedup_{batch}", f"speed-up, times ({words})", "×", summary=(CORRELATED, rank_correlation(FORMS, batch)))
+            for batch, words in BATCHES.items()
+        ),
+        x="compression", x_label="compression, times", order=ORDER, where={"arm": ORDER[1:]}, baseline={"arm": ("dense",)},
+        baseline_label="dense net", names=NAMES,
     ),
     Lines(
         "accuracy", "What pruning units costs (single weights: at the net with as many weights)",
         (Panel("test_accuracy", "test accuracy, %", "%", zoom=True),
          Panel("before_retraining_test_accuracy", "before retraining, %", "%")),
         x="share", x_label="share of units left", order=ORDER, where={"arm": ORDER[2:]}, baseline={"arm": ("dense",)},
-        baseline_label="dense net",
+        baseline_label="dense net", names=NAMES,
     ),
 )  # fmt: skip

@@ -20,6 +20,8 @@ DISTILLED, DISTILLED_SHARED = "smaller nets, distilled", "smaller nets, distille
 TICKETS, PRUNED, QUANTIZED = "lottery tickets", "weights pruned", "shared weights"
 UNITS, INACTIVE = "units pruned by weights", "units pruned by activity"
 DEEP_COMPRESSION, SOFT_SHARING, TOGETHER = "Deep Compression", "soft weight sharing", "distilled, pruned, shared, predicted"
+RECORD = "record"
+"""The arm of the one file that was chosen among those of all seeds."""
 METHOD = {
     "small": SMALL,
     "small_int8": INT8,
@@ -38,11 +40,12 @@ METHOD = {
     "no_hyper_priors": SOFT_SHARING,
     "tau": SOFT_SHARING,
     "smallest": TOGETHER,
+    RECORD: TOGETHER,
 }
 """Arm -> the method that it is of. Other arms are methods of their own."""
 ORDER = (
     SMALL, DISTILLED, QUANTIZED, TICKETS, UNITS, PRUNED, DEEP_COMPRESSION, SOFT_SHARING,
-    INT8, DISTILLED_SHARED, SHARED, INACTIVE, TOGETHER,  # these have the colours of the first five
+    INT8, DISTILLED_SHARED, SHARED, INACTIVE, TOGETHER,
 )  # fmt: skip
 POINT = ("origin", "arm", "point")
 """What tells files apart, but for the seed."""
@@ -51,7 +54,14 @@ BUDGETS = (5, 10, 20, 40, 80, 160, 320, 640)
 
 
 def by_method(records: DataFrame) -> DataFrame:
-    """The rows of files, with `method`, `kilobytes`, `test_error` and `validation_error`; `point` is text, '' for the only one of an arm."""
+    """The rows of files that every seed has, as `with_the_record` gives them."""
+    found = with_the_record(records)
+    return found[found["mark"] == ""]
+
+
+def with_the_record(records: DataFrame) -> DataFrame:
+    """The rows of files, with `method`, `kilobytes`, `test_error` and `validation_error`; `point` is text, '' for the only one of an arm. The
+    file that was chosen among all seeds has a `mark`, else '': it is no mean of seeds, so that it stands for no method."""
     found = records[records["file_bytes"].notna()] if "file_bytes" in records else records.iloc[:0].assign(file_bytes=0.0, point="")
     return found.assign(
         method=found["arm"].map(lambda arm: METHOD.get(arm, arm.replace("_", " "))),
@@ -59,6 +69,7 @@ def by_method(records: DataFrame) -> DataFrame:
         kilobytes=found["file_bytes"] / 1000,
         test_error=1 - found["test_accuracy"],
         validation_error=1 - found["validation_accuracy"],
+        mark=found["file_bytes"].map("smallest file of any seed: {:,.0f} bytes".format).where(found["arm"] == RECORD, ""),
     )
 
 
@@ -176,7 +187,10 @@ TABLES = (
 FIGURES = (
     Frontier(
         "frontier", "Test error against bytes on disk", "kilobytes", "test_error", "kilobytes on disk", "test error, %", series="method",
-        point=POINT, chosen_by="validation_error", order=ORDER, derive=by_method,
-        published={"reference": SMALL, "pruned": PRUNED, "deep_compression": DEEP_COMPRESSION, "no_hyper_priors": SOFT_SHARING},
+        point=POINT, chosen_by="validation_error", mark="mark", order=ORDER, derive=with_the_record,
+        published={
+            "reference": SMALL, "pruned": PRUNED, "dynamic_network_surgery": PRUNED, "deep_compression": DEEP_COMPRESSION,
+            "no_hyper_priors": SOFT_SHARING,
+        },
     ),
 )  # fmt: skip

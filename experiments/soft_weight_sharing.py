@@ -27,7 +27,7 @@ SELECTS = ("seeds", "control_seeds", "arms", "taus")
 IDENTITY = ("tau",)
 HEADLINE = ("reference", "soft_weight_sharing", "no_hyper_priors", "nearest_mean")
 ARMS = (*HEADLINE, "even_starts", "no_hyper_priors_as_tutorial", "learnt_zero_share", "tau")
-PICTURES = ("mixture/step", "mixture/means", "mixture/log_precisions", "mixture/log_shares", "mixture/counts", "mixture/edges")
+PICTURES = ("mixture/step", "mixture/epoch", "mixture/means", "mixture/log_precisions", "mixture/log_shares", "mixture/counts", "mixture/edges")
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ TABLES = (
 )  # fmt: skip
 PICTURED = {"arm": ("soft_weight_sharing",)}
 FIGURES = (
-    Joint("joint", "Weights before and after", "joint", "edges", "before", "after", where=PICTURED),
+    Joint("joint", "Weights before and after", "joint", "edges", "weight before", "weight after", where=PICTURED),
     MixtureCourse("mixture", "The mixture while it is trained", where=PICTURED),
     Matrices("matrices", "The largest matrix", "matrices", ("before", "at the means"), "input", "unit", where=PICTURED),
     Lines(

@@ -60,8 +60,11 @@ class SoftSharedFile(CompressedFile):
     and `narrowest_std`, the standard deviation of component 0 and of the narrowest one; `test_accuracy_before` and
     `validation_accuracy_before`, of the net as it was trained. A code is as wide as the number of components asks for.
 
-    Arrays for pictures: `mixture/*`, the course of the fit's mixture; `joint` and `edges`, see `joint_picture`; `matrices`, see `matrices`.
+    Arrays for pictures: `mixture/*`, the course of the fit's mixture, with `mixture/epoch`, passes over the training images; `joint` and
+    `edges`, see `joint_picture`; `matrices`, see `matrices`.
     """
+
+    version: ClassVar[int] = CompressedFile.version + 1  # joint pictures leave nothing outside; epochs
 
     def code_bits(self, name: str) -> int:
         assert self.fit.sharing is not None
@@ -78,6 +81,8 @@ class SoftSharedFile(CompressedFile):
         return self.net, self.fit, self.fit.start
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        from nncompress.data import splits
+
         made, means = super().compute(given, lab), given[self.net]
         trained, start = given[self.fit], given[self.fit.start]
         masks, merged = means.masks, means.group("merged")
@@ -90,22 +95,24 @@ class SoftSharedFile(CompressedFile):
             "narrowest_std": float(np.exp(-merged["log_precisions"].max() / 2)),
         }
         metrics |= {f"density_{name.removesuffix('.weight')}": float(mask.mean()) for name, mask in weights.items()}
-        splits = [split for split in ("validation", "test") if f"{split}_accuracy" in trained.metrics]
-        metrics |= {f"{split}_accuracy_before": trained.metrics[f"{split}_accuracy"] for split in splits}
-        arrays = made.arrays | pack("mixture", trained.mixture) | joint_picture(start.weights, trained.weights)
+        scored = [split for split in ("validation", "test") if f"{split}_accuracy" in trained.metrics]
+        metrics |= {f"{split}_accuracy_before": trained.metrics[f"{split}_accuracy"] for split in scored}
+        per_epoch = len(splits(self.fit.dataset, lab.runtime.data_dir).train_y) // self.fit.training.batch_size
+        course = trained.mixture | {"epoch": trained.mixture["step"] / per_epoch}
+        arrays = made.arrays | pack("mixture", course) | joint_picture(start.weights, trained.weights)
         return Artifact(arrays | {"matrices": matrices(start.weights, means.weights)}, made.metrics | metrics)
 
 
 def joint_picture(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """How many numbers of a net were at each value before a training and at each value after it.
 
-    Returns: `joint`, int32 counts (before, after); `edges` of the bins, the same for both axes, which span the values before, the largest
-    magnitude on both sides. What lies outside is counted at the ends.
+    Returns: `joint`, int32 counts (before, after); `edges` of the bins, the same for both axes, which span all values of both, the largest
+    magnitude on both sides of zero.
     """
     x, y = (np.concatenate([weights[name].ravel() for name in before]) for weights in (before, after))
-    bound = float(np.abs(x).max()) or 1.0
+    bound = max(float(np.abs(x).max()), float(np.abs(y).max())) or 1.0
     edges = np.linspace(-bound, bound, PICTURE_BINS + 1, dtype=np.float32)
-    counts, _, _ = np.histogram2d(x.clip(-bound, bound), y.clip(-bound, bound), [edges, edges])
+    counts, _, _ = np.histogram2d(x, y, [edges, edges])
     return {"joint": counts.astype(np.int32), "edges": edges}
 
 

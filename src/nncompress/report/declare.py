@@ -90,6 +90,8 @@ class Panel:
 
     `zoom`: leave out values far below the others, so that a curve's steep beginning does not press the rest flat; where a line's mean lies
     below the frame a triangle at the lower edge says so. `logarithmic`: the y axis, which then cannot zoom.
+
+    `summary`: a number that the title gives, what it is and the statistic of all records whose mean over seeds it is, as of a `Claim`.
     """
 
     metric: str
@@ -99,6 +101,7 @@ class Panel:
     reference: tuple[float, str] | None = None
     zoom: bool = False
     logarithmic: bool = False
+    summary: tuple[str, Callable[[DataFrame], Series]] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class Lines:
     line, called `baseline_label`. `band`: ± one standard deviation or standard error, or minimum to maximum, over seeds. `source`: records,
     or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length. `logarithmic`: the x axis,
     whose ticks are then the values of `x`, if these are few and short. `one_range`: panels of one and the same metric share their y axis.
+    `names`: what the legend calls values of the series that do not speak for themselves.
     """
 
     name: str
@@ -131,6 +135,7 @@ class Lines:
     x_max: float = 1.0
     logarithmic: bool = False
     one_range: bool = True
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -249,7 +254,8 @@ class Frontier:
     frontier, a line of steps, leads over the points of which no other has both an `x` as low and a lower mean `chosen_by`.
 
     `published`: arm -> the value of the series whose colour its published `x` and `metric` take, as a hollow star, named by the note of the
-    latter up to a parenthesis. `order`, `where`, `derive` as for `Lines`."""
+    latter up to a parenthesis. `mark`: a column; rows where it holds a text are no points but a filled star of the colour of their series,
+    named by the text, and count nowhere else. `order`, `where`, `derive` as for `Lines`."""
 
     name: str
     title: str
@@ -260,6 +266,7 @@ class Frontier:
     series: str
     point: tuple[str, ...]
     chosen_by: str
+    mark: str = ""
     order: tuple[str, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)
     where: Where = field(default_factory=dict)

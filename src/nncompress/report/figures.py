@@ -24,8 +24,8 @@ from PIL import Image
 from nncompress.report.declare import Dots, Frontier, HeatMap, Joint, Lines, Matrices, MixtureCourse, Panel, Picture, TreePanel, Trees
 from nncompress.report.declare import Figure as Declared
 from nncompress.report.files import write
-from nncompress.report.frontier import draw_frontier, points, published
-from nncompress.report.mixtures import draw_course, draw_frame, draw_joint, draw_matrices, frames
+from nncompress.report.frontier import draw_frontier, marked, points, published
+from nncompress.report.mixtures import draw_course, draw_frame, draw_joint, draw_matrices, frames, why_apart
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import natural, percent, span, spoken
 
@@ -35,6 +35,8 @@ __all__ = [
 ]  # fmt: skip
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+MANY = (*OKABE_ITO[:7], "#332288", "#AA4499", "#661100", "#8F00FF", "#8B4A1B", "#004D40")
+"""For figures of more series: as far apart as thirteen colours get, to those who see no red or no green too; none is grey."""
 PALE = ("#CFE3F1", "#F7D9C4", "#CDEBDF", "#F2DEEA", "#FAE8C4", "#DDF0FA")
 MARKERS = "osD^vPXh"
 STYLE: dict[Any, Any] = {
@@ -58,10 +60,13 @@ FEWEST_POINTS = 10
 """A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
 MOST_MARKERS = 40
 """A line of more points is marked at places as far apart as tell it from others, lest its markers make a rope of it."""
+LETTERS = 16
+"""Of a caption, an inch."""
 MARKERS_APART = 0.08
 """Of the diagonal of the axes."""
 MOST_TICKS = 10
 """A logarithmic axis has no more of them at its values, and none at values of more than three figures."""
+SHADES = "Red: negative; blue: positive; white: zero. Whatever is not zero is drawn at least a third as dark as the darkest, to be seen."
 BELOW = "▼: below the frame"
 TICKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
@@ -94,7 +99,7 @@ def animation(course: MixtureCourse, records: pd.DataFrame, arrays: Path | None 
     images = []
     with _style():
         for place in frames(kept):
-            figure, canvas = _titled(5.2, 3.4, course.title, f"{caption} Step {kept['mixture/step'][place]:,}.")
+            figure, canvas = _titled(5.2, 3.8, course.title, f"{caption} Epoch {kept['mixture/epoch'][place]:.0f}.\n{why_apart(kept)}")
             draw_frame(figure, kept, place)
             canvas.draw()
             images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("P", palette=Image.Palette.ADAPTIVE, colors=32))
@@ -115,10 +120,12 @@ def _kept(declared: Joint | MixtureCourse | Matrices, records: pd.DataFrame, arr
 
 
 def _titled(width: float, height: float, title: str, caption: str) -> tuple[Figure, FigureCanvasAgg]:
-    """An empty figure of so many inches under its title and caption."""
+    """An empty figure of so many inches under its title and caption, whose long lines are broken."""
     figure = Figure(figsize=(width, height))
     canvas = FigureCanvasAgg(figure)
-    figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
+    caption = "\n".join(fill(line, int(LETTERS * (width - 0.2))) for line in caption.splitlines())
+    head = 0.55 + 0.14 * caption.count("\n")
+    figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - head / height))
     figure.text(0.1 / width, 1 - 0.1 / height, title, va="top", fontsize=11, fontweight="bold")
     figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
     return figure, canvas
@@ -130,13 +137,13 @@ def _draw_kept(declared: Joint | MixtureCourse | Matrices, records: pd.DataFrame
     kept, caption = found
     with _style():
         if isinstance(declared, Joint):
-            figure, _ = _titled(6.4, 6.6, declared.title, caption)
+            figure, _ = _titled(6.4, 7.4, declared.title, caption)
             draw_joint(figure, declared, kept)
         elif isinstance(declared, MixtureCourse):
             figure, _ = _titled(9.6, 4.2, declared.title, f"{caption} Bands: ± two standard deviations.")
             draw_course(figure, kept)
         else:
-            figure, _ = _titled(9.6, 4.6, declared.title, caption)
+            figure, _ = _titled(9.6, 4.8, declared.title, f"{caption}\n{SHADES}")
             draw_matrices(figure, declared, kept)
     return figure
 
@@ -285,15 +292,19 @@ def _draw_frontier(declared: Frontier, records: pd.DataFrame, paper: pd.DataFram
     there = set(found["series"])
     names = [name for name in declared.order if name in there] + sorted(there - set(declared.order), key=natural)
     places = {name: declared.order.index(name) if name in declared.order else len(declared.order) + i for i, name in enumerate(names)}
-    styles = {
-        name: {"color": OKABE_ITO[place % len(OKABE_ITO)], "marker": MARKERS[(place + place // len(OKABE_ITO)) % len(MARKERS)]}
-        for name, place in places.items()
-    }
+    styles = {name: _point(place) for name, place in places.items()}
     with _style():
         caption = f"{_what(records)} Points: mean of {_seeds(found['count'].to_list())}; bars: ± one standard deviation; line: the frontier, "
         figure, _ = _titled(9.6, 6.4, declared.title, f"{caption}chosen on validation images.")
-        draw_frontier(figure, declared, found, styles, published(declared, paper))
+        draw_frontier(figure, declared, found, styles, published(declared, paper), marked(declared, rows))
     return figure
+
+
+def _point(place: int) -> dict[str, Any]:
+    """How the points of the series at this place look: no two alike, so long as there are colours."""
+    colour, again = MANY[place % len(MANY)], place // len(MARKERS) % 2
+    face = {"markerfacecolor": "white", "markeredgewidth": 1.2} if again else {"markeredgewidth": 0}
+    return {"color": colour, "marker": MARKERS[place % len(MARKERS)], **face}
 
 
 def _draw_heat_map(heat: HeatMap, records: pd.DataFrame) -> Figure | None:
@@ -360,7 +371,7 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
         fixed: list[float] = []
         alike = lines.one_range and len({(panel.metric, panel.zoom, panel.logarithmic) for panel in panels}) == 1
         for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels), sharey=alike)), panels, strict=True):
-            points.append(_draw_panel(axes, lines, panel, chosen(rows, panel.where), x, styles))
+            points.append(_draw_panel(axes, lines, panel, chosen(rows, panel.where), records, x, styles))
             fixed = fixed * alike + _draw_horizontals(axes, lines, panel, records)
             seeds += points[-1]["count"].to_list()
             _limit(axes, panel, pd.concat(points if alike else points[-1:]), fixed)
@@ -417,9 +428,11 @@ def _tick(value: float, _: int | None) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
-def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]]) -> pd.DataFrame:
-    """Draw the panel's lines. Returns `mean`, `high` (the upper edge of the band), `count`, `colour` of all their points by x, in the
-    panel's unit."""
+def _draw_panel(
+    axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, records: pd.DataFrame, x: str, styles: dict[Any, dict[str, Any]]
+) -> pd.DataFrame:
+    """Draw the panel's lines, of `rows`; what its title sums up is of all records. Returns `mean`, `high` (the upper edge of the band),
+    `count`, `colour` of all their points by x, in the panel's unit."""
     factor = _factor(panel)
     drawn = [pd.DataFrame(columns=["mean", "high", "count", "colour"]).astype({"mean": float, "high": float, "count": float})]
     for name, style in styles.items():
@@ -429,7 +442,7 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         over = shown if len(shown) >= FEWEST_POINTS else over
         if over.empty:
             continue
-        label = f"{percent(name)} of weights" if lines.series == "level" else series_label(lines.series, name)
+        label = f"{percent(name)} of weights" if lines.series == "level" else lines.names.get(name) or series_label(lines.series, name)
         hides = any(len(line) == len(over) and (line["mean"] - over["mean"]).abs().max() < 0.01 * np.ptp(over["mean"]) for line in drawn)
         apart = MARKERS_APART if len(over) > MOST_MARKERS else None
         axes.plot(
@@ -458,7 +471,8 @@ def _draw_panel(axes: Axes, lines: Lines, panel: Panel, rows: pd.DataFrame, x: s
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(_tick))
     axes.set_xlabel(lines.x_label)
-    axes.set_title(panel.label, loc="left")
+    summary = f"\n{panel.summary[0]}: {panel.summary[1](records).mean():.3f}" if panel.summary is not None else ""
+    axes.set_title(panel.label + summary, loc="left")
     if panel.unit == "steps":
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

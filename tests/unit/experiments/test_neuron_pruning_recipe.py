@@ -10,12 +10,22 @@ import pytest
 
 import run
 from experiments.neuron_pruning import Config, check, rows, smaller
-from experiments.neuron_pruning_claims import CLAIMS, HU, UNITS, as_accurate, faster_at_the_same_accuracy, quantities_at_the_same_accuracy
+from experiments.neuron_pruning_claims import (
+    CLAIMS,
+    FIGURES,
+    HU,
+    UNITS,
+    as_accurate,
+    faster_at_the_same_accuracy,
+    quantities_at_the_same_accuracy,
+)
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.neurons import SmallerWeights, Speed
 from nncompress.lab.stages import PrunedMask
 from nncompress.report.claims import judge
+from nncompress.report.figures import draw
+from nncompress.report.records import read_table, tidy
 
 PAPER: Config = request(run.CONF, ["experiment=neuron_pruning"]).config
 
@@ -84,6 +94,20 @@ def test_the_smallest_net_of_the_same_accuracy_is_chosen_on_the_validation_split
     laid = quantities_at_the_same_accuracy(found).set_index(["arm", "quantity"])["value"]
     assert laid["units_by_activity", "units left, %"] == 50 and laid["single_weights", "speed-up, 64, ×"] == 0.6
     assert ("single_weights", "units left, %") not in laid  # it leaves all: its share is that of the net with as many weights
+
+
+def test_the_figure_of_speed_gives_the_correlations_that_the_claims_judge() -> None:
+    records = tidy(read_table(run.ROOT / "results" / "records" / "neuron_pruning.csv"))
+    figure = draw(FIGURES[0], records, pd.DataFrame())
+    assert figure is not None
+    given = [float(axes.get_title(loc="left").rpartition(": ")[2]) for axes in figure.axes]
+    judged = {claim.id: judge(claim, records)["ours"] for claim in CLAIMS}
+    assert given == pytest.approx([judged["bytes_are_not_time_1"], judged["bytes_are_not_time_64"]], abs=0.000501)
+    for axes in figure.axes:
+        [dense] = [line for line in axes.lines if line.get_label() == "dense net"]
+        assert dense.get_ydata()[0] == pytest.approx(1, abs=0.02) and dense.get_linestyle() == ":"
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "fresh: trained from scratch at that size" in labels and "fresh" not in labels
 
 
 def test_rounds_prune_what_the_one_before_has_left() -> None:

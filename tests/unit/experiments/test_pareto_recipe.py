@@ -14,7 +14,20 @@ import pytest
 import run
 from experiments.deep_compression import rows as deep_compression_rows
 from experiments.pareto import Config, Method, check, file_of, rows, shrinks, smaller
-from experiments.pareto_claims import BUDGETS, CLAIMS, FIGURES, METHOD, ORDER, best, by_method, every_file, on_the_frontier, within_budgets
+from experiments.pareto_claims import (
+    BUDGETS,
+    CLAIMS,
+    FIGURES,
+    METHOD,
+    ORDER,
+    RECORD,
+    best,
+    by_method,
+    every_file,
+    on_the_frontier,
+    with_the_record,
+    within_budgets,
+)
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.neurons import Speed
@@ -23,8 +36,8 @@ from nncompress.lab.row import Row
 from nncompress.lab.smallest import SmallestFile
 from nncompress.lab.stages import Fit, Logits
 from nncompress.report.claims import judge
-from nncompress.report.figures import draw
-from nncompress.report.frontier import published
+from nncompress.report.figures import _point, draw
+from nncompress.report.frontier import marked, points, published
 from nncompress.report.records import read_table, tidy
 
 PAPER: Config = request(run.CONF, ["experiment=pareto"]).config
@@ -53,8 +66,8 @@ def records(**changes: float) -> pd.DataFrame:
     found = []
     for seed in range(5):
         wobble = (seed - 2) * 1e-5
-        for arm, points in EVERY.items():
-            for point, kilobytes, test, validation in points:
+        for arm, files in EVERY.items():
+            for point, kilobytes, test, validation in files:
                 more = changes.get(arm, 0.0) + (wobble if arm in ("small", "deep_compression") else 0)
                 common = {"seed": seed, "model": "lenet_300_100", "dataset": "mnist", "scale": "paper", "variant": "", "origin": "x"}
                 own = {"arm": arm, "point": point, "file_bytes": 1000 * kilobytes, "test_accuracy": 1 - test - more}
@@ -120,13 +133,37 @@ def test_the_figure_has_the_published_points_of_the_papers() -> None:
     paper = read_table(run.ROOT / "results" / "paper" / "pareto.csv")
     stars = {note: (x, round(y, 2)) for _, note, x, y in published(FIGURES[0], paper)}
     assert stars == {
-        "dense": (1070, 1.64), "pruning, 12×": (88, 1.59), "Deep Compression, 40×": (27, 1.58), "soft weight sharing, 64×": (16.66, 1.94),
+        "dense": (1070, 1.64), "pruning, 12×": (88, 1.59), "network surgery, 56×": (19.04, 1.99), "Deep Compression, 40×": (27, 1.58),
+        "soft weight sharing, 64×": (16.66, 1.94),
     }  # fmt: skip
     assert draw(FIGURES[0], tidy(records()), pd.DataFrame(), None, paper) is not None
 
 
+def test_the_file_chosen_among_all_seeds_is_a_star_of_the_figure_and_in_nothing_else() -> None:
+    plain = records()
+    best_of_all = plain[plain["arm"] == "small"].iloc[:1].assign(
+        arm=RECORD, origin="deep_compression_plus", point="", file_bytes=829.0, test_accuracy=0.999, validation_accuracy=0.999
+    )  # fmt: skip
+    both = pd.concat([plain, best_of_all], ignore_index=True)
+    for claim in CLAIMS:
+        assert judge(claim, both) == judge(claim, plain)
+    for derive in (by_method, within_budgets, on_the_frontier, every_file):
+        pd.testing.assert_frame_equal(derive(both).reset_index(drop=True), derive(plain).reset_index(drop=True))
+    assert marked(FIGURES[0], with_the_record(both)) == [
+        (METHOD["smallest"], "smallest file of any seed: 829 bytes", 0.829, pytest.approx(0.1))
+    ]
+    assert marked(FIGURES[0], with_the_record(plain)) == []
+    assert points(FIGURES[0], with_the_record(both)).equals(points(FIGURES[0], with_the_record(plain)))
+
+
+def test_each_method_of_the_figure_has_a_colour_and_a_mark_of_its_own() -> None:
+    looks = [_point(place) for place in range(len(ORDER))]
+    assert len({look["color"] for look in looks}) == len(looks)
+    assert len({(look["marker"], look.get("markerfacecolor")) for look in looks}) == len(looks)
+
+
 def test_every_net_becomes_a_file() -> None:
-    assert all(isinstance(row.stage, SmallestFile if row.columns["arm"] == "smallest" else CompressedFile) for row in ROWS)
+    assert all(isinstance(row.stage, SmallestFile if row.columns["arm"] in ("smallest", RECORD) else CompressedFile) for row in ROWS)
     counts = Counter((str(row.columns["origin"]), str(row.columns["arm"])) for row in ROWS)
     sizes, seeds, controls = len(PAPER.hidden), 5, 3
     taken = {
@@ -137,7 +174,7 @@ def test_every_net_becomes_a_file() -> None:
             "quantization_only": 7 * controls,
         },
         "soft_weight_sharing": {"soft_weight_sharing": seeds, "no_hyper_priors": seeds, "tau": 4 * controls},  # 0.005 is the first arm's
-        "deep_compression_plus": {"smallest": seeds},
+        "deep_compression_plus": {"smallest": seeds, RECORD: 1},
     }  # fmt: skip
     own = {("pareto", arm): sizes * seeds for arm in PAPER.arms}
     assert counts == own | {(origin, arm): count for origin, arms in taken.items() for arm, count in arms.items()}

@@ -63,6 +63,7 @@ def test_the_file_holds_the_means_and_its_metrics_are_theirs(lab: Lab) -> None:
     assert 1 <= metrics["means"] <= 7 and metrics["zero_std"] >= metrics["narrowest_std"] > 0
     assert metrics["test_accuracy_before"] == trained.metrics["test_accuracy"] and metrics["test_accuracy"] > 0.5
     assert file.arrays["joint"].sum() == numbers
+    assert file.arrays["mixture/epoch"].tolist() == pytest.approx([0, 400 / 33, 800 / 33, 1200 / 33])  # of 997 images, 30 a batch
     np.testing.assert_array_equal(file.arrays["mixture/means"], trained.mixture["means"])
 
 
@@ -96,9 +97,19 @@ def test_files_with_given_gaps_are_as_they_were(lab: Lab) -> None:
 
 
 def test_a_joint_picture_counts_each_number_at_its_place_before_and_after() -> None:
-    made = joint_picture({"a": np.array([-1.0, 1.0]), "b": np.array([0.0])}, {"a": np.array([0.0, 3.0]), "b": np.array([0.0])})
-    middle = len(made["joint"]) // 2
-    assert made["joint"].sum() == 3 and made["joint"][0, middle] == made["joint"][-1, -1] == made["joint"][middle, middle] == 1
+    made = joint_picture({"a": np.array([-1.0, 1.0]), "b": np.array([0.0])}, {"a": np.array([0.0, 0.5]), "b": np.array([0.0])})
+    middle, quarter = len(made["joint"]) // 2, len(made["joint"]) // 4
+    assert made["joint"].sum() == 3
+    assert made["joint"][0, middle] == made["joint"][-1, middle + quarter] == made["joint"][middle, middle] == 1
+
+
+def test_values_beyond_those_before_are_not_heaped_up_at_the_edge_of_a_joint_picture() -> None:
+    before, after = {"a": np.array([0.5, 0.5, -1.0])}, {"a": np.array([2.0, 4.0, 0.0])}
+    made = joint_picture(before, after)
+    assert (made["edges"][0], made["edges"][-1]) == (-4, 4)
+    assert made["joint"].sum() == 3 and made["joint"][:, -1].sum() == 1  # the largest alone
+    wide = joint_picture(after, before)
+    np.testing.assert_array_equal(wide["edges"], made["edges"])
 
 
 def test_matrices_are_levels_of_the_largest_matrix_and_keep_what_is_not_zero() -> None:

@@ -10,6 +10,7 @@ import pytest
 from nncompress.lab.compression import FirstCases, LabelledCases, Mimicry, SelectedEnsemble, Synthesis
 from nncompress.lab.pruning import PruningAccount, QualityParameters, ThresholdMask, WeightHistogram
 from nncompress.lab.quantizing import CompressedFile, SharedWeights
+from nncompress.lab.sharing import MixtureMeans, SoftSharedFile
 from nncompress.lab.stage import Artifact, Stage, ancestors, describe
 from nncompress.lab.stages import (
     BiasShift,
@@ -65,6 +66,7 @@ class Node(Stage):
         (ThresholdMask(FIT, {"fc1.weight": 1.5}, FIT), "9461b1fd9dad97ab88bc00d370c81293"),
         (SharedWeights(FIT, {"fc1.weight": 6}), "0f00eeb7aa9ba8bd7bd0dbe3cd51a5d6"),
         (CompressedFile(FIT, None, {}, {"fc1.weight": 5}), "69da26e2179ceb1418c5e0c5305f0a2c"),
+        (SoftSharedFile(MixtureMeans(FIT, 1e-10), MixtureMeans(FIT, 1e-10), {}, None), "88aed0daf66fdf67520d36314d704113"),
         (PruningAccount(FIT), "66109a35a0bce9a9b79b8a1c983b8957"),
         (QualityParameters(FIT, {"fc1.weight": 0.08}), "ba5a16716cde1f215df3cd93b7222234"),
         (WeightHistogram(FIT, "fc1", FIT, 8.1), "df17e6badce6a0eba582500c14239a1a"),

@@ -302,6 +302,18 @@ def test_drawing_leaves_the_users_settings_alone() -> None:
         assert (matplotlib.rcParams["font.size"], matplotlib.rcParams["svg.hashsalt"]) == (17, "mine")
 
 
+def test_a_panel_sums_up_all_records_in_its_title_and_names_stand_in_the_legend() -> None:
+    rows = [{"arm": arm, "seed": seed, "size": size, "error": 0.1 * size + seed} for arm in "ab" for seed in (0, 1) for size in (1, 2)]
+    records = tidy(pd.DataFrame(rows).assign(model="mlp", dataset="mnist", scale="paper", variant=""))
+    panel = Panel("error", "error", summary=("mean error of a and b", lambda found: found.groupby("seed")["error"].mean()))
+    lines = Lines("s", "S", (panel,), x="size", x_label="size", where={"arm": ("a",)}, names={"a": "a: the first"})
+    figure = draw(lines, records.assign(error=records["error"] + 10 * (records["arm"] == "b")), pd.DataFrame())
+    assert figure is not None
+    [axes] = figure.axes
+    assert axes.get_title(loc="left") == "error\nmean error of a and b: 5.650"
+    assert axes.get_legend_handles_labels()[1] == ["a: the first"]
+
+
 def test_lines_of_numbers_say_what_they_count() -> None:
     assert [series_label("entries", 6.0), series_label("weight_bits", 4), series_label("arm", "winning_ticket")] == [
         "entries: 6", "weight bits: 4", "winning ticket",
