@@ -222,20 +222,25 @@ class Mimicry(Stage):
     """How well a net mimics an ensemble, with what it is compared with: `fit`, whose teacher is `FirstCases`.
 
     Metrics: `mimic_validation_rmse`, `mimic_test_rmse`, `mimic_seconds` and `mimic_megabytes` (of float32 weights), as those of the ensemble;
-    `mimic_validation_gain`, how much lower its validation error is than that of the best net of the library; all those of the ensemble, and
-    those of the fit. Also the curves of the fit.
+    `mimic_validation_gain`, how much lower its validation error is than that of the best net of the library; all those of the ensemble, of
+    the labelled cases (all that were made, of which the fit may see the first) and of the fit. Also the curves of the fit.
     """
 
+    version: ClassVar[int] = 2
     fit: Fit
 
     @cached_property
     def upstream(self) -> tuple[Stage, ...]:
-        return self.fit, self.ensemble
+        return self.fit, self.labelled, self.ensemble
+
+    @property
+    def labelled(self) -> LabelledCases:
+        assert isinstance(self.fit.teacher, FirstCases), "a mimic net learns from labelled cases"
+        return self.fit.teacher.labelled
 
     @property
     def ensemble(self) -> SelectedEnsemble:
-        assert isinstance(self.fit.teacher, FirstCases), "a mimic net learns from labelled cases"
-        return self.fit.teacher.labelled.ensemble
+        return self.labelled.ensemble
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from nncompress.data.problems import problem_splits
@@ -256,7 +261,9 @@ class Mimicry(Stage):
             "mimic_seconds": answering_seconds(fit, trained, data.inputs(data.test), lab),
             "mimic_megabytes": sum(array.nbytes for array in trained.weights.values()) / 1e6,
         }
-        return Artifact(pack("curve", trained.curves), {**given[self.ensemble].metrics, **trained.metrics, **metrics})
+        return Artifact(
+            pack("curve", trained.curves), {**given[self.ensemble].metrics, **given[self.labelled].metrics, **trained.metrics, **metrics}
+        )
 
 
 def answering_seconds(fit: Fit, trained: Artifact, inputs: np.ndarray, lab: Any) -> float:
