@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,6 +100,22 @@ def adult(folder: Path, packed: bool) -> str:
 def test_adult_is_the_same_from_either_files_and_leaves_out_whom_something_is_not_known_of(tmp_path: Path) -> None:
     (tmp_path / "packed").mkdir()
     assert adult(tmp_path, packed=False) == adult(tmp_path / "packed", packed=True)
+
+
+def test_covtype_is_decoded_from_the_columns_that_scikit_learn_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 581_012
+    data, target = np.zeros((count, 54), np.float32), np.full(count, 2)
+    data[:, 0], data[:, 9] = np.arange(count) % 100, 7
+    area, soil = np.arange(count) % 4, np.arange(count) % 40
+    data[np.arange(count), 10 + area] = data[np.arange(count), 14 + soil] = 1
+    target[:1000] = 5
+    bunch = SimpleNamespace(data=data, target=target)
+    monkeypatch.setattr("sklearn.datasets.fetch_covtype", lambda data_home, download_if_missing: bunch)
+    table, _ = PROBLEMS["covtype"].read(tmp_path)
+    assert table.continuous.shape == (count, 10) and table.continuous[123, [0, 8, 9]].tolist() == [23, 0, 7]
+    assert table.values == (4, 40) and table.nominal[123].tolist() == [3, 3] and table.positive.sum() == count - 1000
+    data[5, 10:14] = 0  # no area
+    assert "one area and one soil a case" in message(Dataset("covtype", 1000, 0, 4000), tmp_path)
 
 
 def message(dataset: Dataset, folder: Path = Path()) -> str:
