@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from nncompress.report.declare import Claim, Lines, Panel, Table, TreePanel, Trees
+from nncompress.report.declare import Claim, Lines, Paired, Panel, Table, TreePanel, Trees
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -24,6 +24,8 @@ TOLERANCE = {"glass": 0.03, "sonar": 0.03}
 """How near CART must come to the paper's, where it is not within 1.5 pp: on the smallest sets."""
 FELL = {"breast_cancer": 0.34, "ionosphere": 0.46, "sonar": 0.22}
 """Data sets on which the paper's born-again tree has at least 20 % fewer errors than CART, and by how much."""
+MAY_TIE = {"soybean": 0.005}
+"""Where the paper's born-again tree and CART are all but equal: by how much more the tree may err. The bound is ours."""
 TWO_CLASSES = ("breast_cancer", "ionosphere", "sonar")
 """Data sets that a tree of a few leaves could answer for."""
 OVERLAP = 1 / 9
@@ -62,10 +64,13 @@ def _of_each_set() -> list[Claim]:
     for dataset, (cart, born_again, arced) in PRINTED.items():
         name = NAMES.get(dataset, dataset)
         tolerance = TOLERANCE.get(dataset, 0.015)
+        more = MAY_TIE.get(dataset, 0.0)
+        beats = f"On {name} the born-again tree has fewer errors than CART."
+        ties = f"On {name}, where the paper's two are all but equal, the born-again tree has at most {100 * more:g} pp more errors than CART"
         found += [
             Claim(
-                f"{dataset}_born_again_beats_cart", f"On {name} the born-again tree has fewer errors than CART.",
-                round(cart - born_again, 3), fewer("born_again_cart", "cart"), low=0, unit="pp", datasets=(dataset,), overlap=OVERLAP,
+                f"{dataset}_born_again_{'ties_with' if more else 'beats'}_cart", f"{ties} (a bound of ours)." if more else beats,
+                round(cart - born_again, 3), fewer("born_again_cart", "cart"), low=-more, unit="pp", datasets=(dataset,), overlap=OVERLAP,
             ),
             Claim(
                 f"{dataset}_arced_is_best", f"On {name} arced CART has no more errors than the born-again tree.",
@@ -77,8 +82,9 @@ def _of_each_set() -> list[Claim]:
                 Claim(
                     f"{dataset}_fifth_fewer",
                     f"On {name} the born-again tree has at least 20 % fewer errors than CART (the paper's has {100 * FELL[dataset]:g} %): "
-                    "0.8 times CART's less its own.",
-                    None, fewer("born_again_cart", "cart", 0.8), low=0, unit="pp", datasets=(dataset,), overlap=OVERLAP,
+                    "0.8 times CART's less its own, the paper's value derived from its table.",
+                    round(0.8 * cart - born_again, 4), fewer("born_again_cart", "cart", 0.8), low=0, unit="pp",
+                    datasets=(dataset,), overlap=OVERLAP,
                 )
             )  # fmt: skip
         found.append(
@@ -140,6 +146,31 @@ def with_error(records: DataFrame) -> DataFrame:
     return joined.assign(test_error=1 - joined["test_accuracy"])
 
 
+def as_compared(records: DataFrame) -> DataFrame:
+    """The records with `test_error`, the small tree and, where the paper's tree has a fifth fewer errors, four fifths of CART's as arms."""
+    import pandas as pd
+
+    found = with_error(records)
+    cart = found[(found["arm"] == "cart") & found["dataset"].isin(list(FELL))]
+    return pd.concat([found, cart.assign(arm="four_fifths_of_cart", test_error=0.8 * cart["test_error"])])
+
+
+def each_rate(records: DataFrame) -> DataFrame:
+    """A row for each born-again tree and each rate that any of them chose: whether it `chose` that rate."""
+    import pandas as pd
+
+    own = records[records["p_alt"].notna()] if "p_alt" in records else records.iloc[:0]
+    rates = sorted(own["p_alt"].unique()) if len(own) else []
+    return pd.concat([own.assign(p_alt=rate, chose=(own["p_alt"] == rate).astype(float)) for rate in rates]) if rates else own
+
+
+def beside_cart(curves: DataFrame, records: DataFrame) -> DataFrame:
+    """The curves with `above_cart`, the test error minus that of CART on the same split."""
+    cart = with_error(records[records["arm"] == "cart"]).rename(columns={"test_error": "error_of_cart"})
+    joined = curves.merge(cart[["dataset", "seed", "error_of_cart"]], on=["dataset", "seed"])
+    return joined.assign(above_cart=joined["test_error"] - joined["error_of_cart"])
+
+
 def relative_decrease(records: DataFrame) -> DataFrame:
     """The records of the born-again trees with `relative_decrease`, by how much of CART's their test errors are lower.
 
@@ -160,6 +191,11 @@ def relative_decrease(records: DataFrame) -> DataFrame:
     return pd.concat(found) if found else records.iloc[:0]
 
 
+WHY_CORRECTED = (
+    "Random splits of one data set share most of their training cases, which the plain test takes for independent and so is too sure of; the "
+    "verdicts therefore go by the corrected one (Nadeau & Bengio 2003), in which the variance of the mean is 1/n + 1/9 times that of a split, "
+    "not 1/n times. Neither p allows for how many tests there are."
+)
 TABLES = (
     Table(
         "error", "Test error, %", "test_error", columns="dataset", order=(*ORDER[:2], "small_born_again_cart", ORDER[2]), derive=with_error,
@@ -168,6 +204,18 @@ TABLES = (
     Table(
         "decrease", "By how much of CART's the test error is lower, % (of means over splits)", "relative_decrease", columns="dataset",
         order=(*ORDER[:2], "small_born_again_cart"), derive=relative_decrease, spread="standard_error",
+    ),
+    Paired(
+        "paired", "Paired differences, split by split: test errors, pp", "test_error",
+        (
+            ("born_again_cart", "cart"), ("born_again_cart", "four_fifths_of_cart"), ("born_again_cart", "arced_cart"),
+            ("small_born_again_cart", "cart"),
+        ),
+        OVERLAP, order=tuple(PRINTED), derive=as_compared, note=WHY_CORRECTED,
+    ),
+    Paired(
+        "paired_agreement", "Paired differences, split by split: test cases that get the answer of the ensemble, pp", "test_agreement",
+        (("born_again_cart", "cart"),), OVERLAP, "more", order=tuple(PRINTED), note="Tests as those of the errors.",
     ),
     Table(
         "leaves", "Leaves of a tree (arced CART: of all its trees together)", "leaves", unit="", columns="dataset",
@@ -178,22 +226,26 @@ TABLES = (
         order=(*ORDER[:2], "small_born_again_cart"), derive=with_error, spread="standard_error",
     ),
     Table(
-        "p_alt", "Smearing rate p_alt that cross-validation on the training cases chose", "p_alt", unit="", columns="dataset",
-        spread="standard_error",
+        "p_alt", "In how many splits cross-validation on the training cases chose each smearing rate p_alt", "chose", unit="", index="dataset",
+        columns="p_alt", order=tuple(PRINTED), derive=each_rate, total=True,
     ),
 )  # fmt: skip
 FIGURES = (
     Lines(
-        "smearing_rate", "Errors of the born-again tree, by the rate of smearing",
-        (Panel("test_error", "test error, %", "%"), Panel("size", "leaves"), Panel("agreement", "agreement with the ensemble, %", "%")),
+        "smearing_rate", "The born-again tree, by the rate of smearing",
+        (
+            Panel("above_cart", "test error minus CART's, split by split, pp", "pp", reference=(0.0, "CART")),
+            Panel("size", "leaves"), Panel("agreement", "agreement with the ensemble, %", "%"),
+        ),
         x="p_alt", x_label="p_alt", series="dataset", order=tuple(PRINTED), source="curves",
-        band="standard_error",
+        beside=beside_cart, band="standard_error",
     ),
     Trees(
         "trees", "A small born-again tree, and the tree of CART",
         (
-            TreePanel("Born-again CART, cut to a few leaves", "small", {"arm": ("born_again_cart",)}, "small_test_accuracy"),
-            TreePanel("CART", "tree", {"arm": ("cart",)}),
+            TreePanel("Born-again CART", "small", {"arm": ("born_again_cart",)}, "smeared cases",
+                      "small_test_accuracy", "leaves"),
+            TreePanel("CART", "tree", {"arm": ("cart",)}, "training cases"),
         ),
     ),
 )  # fmt: skip

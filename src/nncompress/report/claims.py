@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from nncompress.report.declare import Claim
 from nncompress.report.records import comparable, scale_of, tidy
 
-__all__ = ["COLUMNS", "VERDICTS", "Claim", "interval", "judge", "judge_all"]
+__all__ = ["COLUMNS", "ROUNDING", "VERDICTS", "Claim", "interval", "judge", "judge_all", "p_value"]
 
 COLUMNS = ("claim", "statement", "kind", "paper", "ours", "n", "ci_low", "ci_high", "scale", "verdict", "low", "high", "unit", "mean")
 """`mean`: which one `ours` is, arithmetic or geometric."""
@@ -32,9 +32,23 @@ def interval(values: Sequence[float], confidence: float = 0.95, overlap: float =
     n = len(values)
     if n < 2:
         return nan, nan
-    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(student.ppf((1 + confidence) / 2, n - 1)) * deviation * sqrt(1 / n + overlap)
-    return mean - half, mean + half
+    half = float(student.ppf((1 + confidence) / 2, n - 1)) * _standard_error(values, overlap)
+    return float(np.mean(values)) - half, float(np.mean(values)) + half
+
+
+def p_value(values: Sequence[float], overlap: float = 0.0) -> float:
+    """Of the two-sided t test that the mean of `values` is zero, with `overlap` as in `interval`; NaN for fewer than two."""
+    n = len(values)
+    if n < 2:
+        return nan
+    mean, error = abs(float(np.mean(values))), _standard_error(values, overlap)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * student.sf(mean / error, n - 1))
+
+
+def _standard_error(values: Sequence[float], overlap: float) -> float:
+    return float(np.std(values, ddof=1)) * sqrt(1 / len(values) + overlap)
 
 
 def judge(claim: Claim, records: pd.DataFrame) -> dict[str, Any]:

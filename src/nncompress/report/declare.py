@@ -56,6 +56,7 @@ class Table:
     are shown first. `where`: the records that count. `derive`: makes the table's records from them, for a metric or a name they lack.
     `cut_off`: the column that bounds the metric; a cell where a seed comes within 5 % of it is marked as no more than a lower bound.
     `spread`: what stands after ±, one standard deviation or the standard error of the mean, that over the root of n; the CSV has the deviation.
+    `total`: show the sum over seeds instead, of a metric that counts; the CSV has the mean.
     """
 
     name: str
@@ -70,6 +71,30 @@ class Table:
     derive: Callable[[DataFrame], DataFrame] | None = None
     cut_off: str = ""
     spread: Literal["std", "standard_error"] = "std"
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Differences of `metric` between two arms on the same seed, a row for each of `pairs` (an arm, and the arm taken off it) and each value of
+    `index`: the mean ± its standard error, on how many seeds the first arm is better, equal, worse, and p of the two-sided t test that the mean
+    is zero, of independent seeds and with `overlap` as of a `Claim`.
+
+    `better`: whether less or more of the metric is. `order`: the values of `index` that are shown first. `derive` as for `Table`. `note`: what
+    to know of the tests, printed underneath.
+    """
+
+    name: str
+    title: str
+    metric: str
+    pairs: tuple[tuple[str, str], ...]
+    overlap: float
+    better: Literal["less", "more"] = "less"
+    unit: Unit = "pp"
+    index: str = "dataset"
+    order: tuple[str, ...] = ()
+    derive: Callable[[DataFrame], DataFrame] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +139,8 @@ class Lines:
     line, called `baseline_label`. `band`: ± one standard deviation or standard error, or minimum to maximum, over seeds. `source`: records,
     or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length. `logarithmic`: the x axis,
     whose ticks are then the values of `x`, if these are few and short. `one_range`: panels of one and the same metric share their y axis.
-    `names`: what the legend calls values of the series that do not speak for themselves.
+    `names`: what the legend calls values of the series that do not speak for themselves. `derive`: makes the rows to draw from those of the
+    source; `beside` does so from them and all records, for what the curves of an arm are compared with.
     """
 
     name: str
@@ -132,6 +158,7 @@ class Lines:
     band: Literal["std", "standard_error", "range"] = "std"
     source: Literal["records", "curves"] = "records"
     derive: Callable[[DataFrame], DataFrame] | None = None
+    beside: Callable[[DataFrame, DataFrame], DataFrame] | None = None
     x_max: float = 1.0
     logarithmic: bool = False
     one_range: bool = True
@@ -189,12 +216,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class TreePanel:
-    """One tree of a figure: `prefix`, under which the row of `where` keeps its arrays, what it is called, and the row's metric `accuracy`."""
+    """One tree of a figure: `prefix`, under which the row of `where` keeps its arrays, what it is called, of what `cases` its leaves have a
+    share, and the row's metrics `accuracy` and, of a tree that was cut back, `uncut`, its leaves before that."""
 
     label: str
     prefix: str
     where: Where
+    cases: str
     accuracy: str = "test_accuracy"
+    uncut: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from nncompress.errors import UserError
-from nncompress.report.declare import Claim, Figure, Published, Table
+from nncompress.report.declare import Claim, Figure, Paired, Published, Table
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Described:
     about: dict[str, str] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
-    tables: tuple[Table | Published, ...] = ()
+    tables: tuple[Table | Paired | Published, ...] = ()
     figures: tuple[Figure, ...] = ()
     identity: tuple[str, ...] = ()
 

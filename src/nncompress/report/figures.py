@@ -193,11 +193,13 @@ def _draw_trees(trees: Trees, records: pd.DataFrame, arrays: Path | None) -> Fig
         all_axes = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, panel, row, held in zip(all_axes, trees.panels, rows, found, strict=True):
             _draw_tree(axes, panel, held)
-            axes.set_title(f"{panel.label}: {percent(1 - row[panel.accuracy])} test error on this split", loc="left")
+            size = f"{(held[f'{panel.prefix}/feature'] < 0).sum()} leaves"
+            size += f" (of {row[panel.uncut]:.0f} before the cut)" if panel.uncut else ""
+            error = f"{percent(1 - row[panel.accuracy])} test error on this split"
+            axes.set_title(f"{panel.label}: {size}, {error}; %: share of the {panel.cases}", loc="left")
         figure.text(0.1 / width, 1 - 0.1 / height, trees.title, va="top", fontsize=11, fontweight="bold")
         data = ", ".join(sorted({spoken(row["dataset"]) for row in rows}))
-        how = f"Split {min(seeds)}; left where the condition holds; %: share of the cases."
-        caption = f"{data[:1].upper()}{data[1:]}. Scale: {scale_of(records)}. {how}"
+        caption = f"{data[:1].upper()}{data[1:]}. Scale: {scale_of(records)}. Split {min(seeds)}; left where the condition holds."
         figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
     return figure
 
@@ -349,6 +351,8 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
     rows = chosen(records if lines.source == "records" else curves, lines.where)
     if lines.derive is not None and len(rows):
         rows = lines.derive(rows)
+    if lines.beside is not None and len(rows):
+        rows = lines.beside(rows, records)
     x = "level" if lines.x == "density" else lines.x
     if rows.empty or not {x, lines.series, "seed"} <= set(rows):
         return None

@@ -1,4 +1,4 @@
-"""Tables: mean ± std over seeds, in Markdown to read, in CSV to compute with."""
+"""Tables: mean ± std over seeds, and paired tests, in Markdown to read, in CSV to compute with."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from nncompress.report.declare import Published, Table
+from nncompress.report.claims import ROUNDING, p_value
+from nncompress.report.declare import Paired, Published, Table
 from nncompress.report.records import chosen, comparable, nearest, scale_of
 from nncompress.report.words import mean_and_spread, natural, number, percent, span, spoken, with_unit
 
 __all__ = [
-    "CSV_COLUMNS", "Laid", "Published", "Table", "by_kind", "estimate", "lay", "ledger", "markdown", "pipes", "text", "verdicts_markdown",
+    "CSV_COLUMNS", "Laid", "Paired", "Published", "Table", "by_kind", "estimate", "lay", "ledger", "markdown", "pipes", "text",
+    "verdicts_markdown",
 ]  # fmt: skip
 
 CSV_COLUMNS = ("table", "row", "column", "metric", "mean", "std", "n", "paper", "scale")
-NUMERIC = ("", *"0123456789–−∞≥")
+NUMERIC = ("", *"0123456789–−+∞≥<")
 KINDS = {"paper": "Claims of the paper", "transferred": "Claims made of other nets or data, tried here", "ours": "Our own"}
 SAME_DENSITY = 0.03
 """Two densities are one if they differ by at most this share: the papers print two or three figures."""
@@ -35,11 +37,13 @@ class Laid:
     cells: pd.DataFrame
 
 
-def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) -> Laid | None:
+def lay(table: Table | Paired | Published, records: pd.DataFrame, paper: pd.DataFrame) -> Laid | None:
     """Fill a declared table from tidied records and the published values; None if the records hold nothing for it."""
     records = comparable(records)
     if isinstance(table, Published):
         return _beside_paper(table, records, paper)
+    if isinstance(table, Paired):
+        return _paired(table, records, paper)
     records = chosen(records, table.where)
     if table.derive is not None and len(records):
         records = table.derive(records)
@@ -69,18 +73,19 @@ def lay(table: Table | Published, records: pd.DataFrame, paper: pd.DataFrame) ->
                 row.append("")
                 continue
             cell = found[column]
-            published = _published(paper, records, table, {index: name, columns: column})
+            published = _published(paper, records, table.metric, {index: name, columns: column})
             spread = cell["std"] / sqrt(cell["count"]) if table.spread == "standard_error" else cell["std"]
+            total = number(cell["mean"] * cell["count"], table.unit)
             row.append(
                 ("≥ " if cell["bound"] else "")
-                + mean_and_spread(cell["mean"], spread, table.unit)
+                + (total if table.total else mean_and_spread(cell["mean"], spread, table.unit))
                 + (f" (paper {number(published, table.unit)})" if published is not None else "")
             )
             cells.append((table.name, name, column, table.metric, cell["mean"], cell["std"], int(cell["count"]), published, scale_of(records)))
         rows.append(row)
     head = [spoken(table.index), *(_named(columns, column) for column in shown)]
     spread = "standard error" if table.spread == "standard_error" else "standard deviation"
-    note = f"Mean ± {spread} over n seeds; scale: {scale_of(records)}."
+    note = f"{'Sum' if table.total else f'Mean ± {spread}'} over n seeds; scale: {scale_of(records)}."
     if any(cell.startswith("≥") for row in rows for cell in row):
         note += " ≥: in a seed or more the value lies in the last 5 % of the training, which may have cut it off."
     return Laid(table.title, head, rows, note, _cells(cells))
@@ -169,6 +174,47 @@ def _beside_paper(table: Published, records: pd.DataFrame, paper: pd.DataFrame) 
     return Laid(table.title, head, rows, note, _cells(cells))
 
 
+def _paired(table: Paired, records: pd.DataFrame, paper: pd.DataFrame) -> Laid | None:
+    if table.derive is not None and len(records):
+        records = table.derive(records)
+    if not {table.index, table.metric} <= set(records):
+        return None
+    names = _in_order(records[table.index].unique(), table.order, descending=False)
+    rows: list[list[str]] = []
+    cells: list[tuple[object, ...]] = []
+    for first, second in table.pairs:
+        for name in names:
+            by_arm = records[records[table.index] == name].pivot_table(index="seed", columns="arm", values=table.metric)
+            differences = (by_arm[first] - by_arm[second]).dropna() if {first, second} <= set(by_arm) else pd.Series(dtype=float)
+            if differences.empty:
+                continue
+            differences = differences.where(differences.abs() > ROUNDING, 0.0)
+            n = len(differences)
+            less, more = int((differences < 0).sum()), int((differences > 0).sum())
+            better, worse = (less, more) if table.better == "less" else (more, less)
+            tests = [p_value(differences.to_list(), overlap) for overlap in (0.0, table.overlap)]
+            mean, deviation = differences.mean(), differences.std()
+            printed = [_published(paper, records, table.metric, {table.index: name, "arm": arm}) for arm in (first, second)]
+            published = None if None in printed else printed[0] - printed[1]  # type: ignore[operator]
+            shown = f"{number(mean, table.unit, signed=True)} ± {number(deviation / sqrt(n), table.unit)}"
+            shown += f" (paper {number(published, table.unit, signed=True)})" if published is not None else ""
+            counts = f"{better} / {n - better - worse} / {worse}"
+            rows.append([f"{spoken(first)} − {spoken(second)}", _named(table.index, name), shown, counts, str(n), *map(_probability, tests)])
+            place, scale = (table.name, f"{first} - {second}", name), scale_of(records)
+            cells.append((*place, table.metric, mean, deviation, n, published, scale))
+            others = {"better": better, "equal": n - better - worse, "worse": worse, "p": tests[0], "p_corrected": tests[1]}
+            cells += [(*place, metric, value, None, n, None, scale) for metric, value in others.items()]
+    if not rows:
+        return None
+    head = ["difference", spoken(table.index), f"mean, {table.unit}", "better / equal / worse", "n", "p, seeds independent", "p, corrected"]
+    note = f"Mean ± standard error over n seeds, of the first minus the second on the same seed; better: {table.better}; scale: "
+    return Laid(table.title, head, rows, " ".join([f"{note}{scale_of(records)}.", *([table.note] if table.note else [])]), _cells(cells))
+
+
+def _probability(value: float) -> str:
+    return "–" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _cells(cells: Sequence[tuple[object, ...]]) -> pd.DataFrame:
     numbers = {"mean": float, "std": float, "paper": float, "n": int}
     return pd.DataFrame(cells, columns=list(CSV_COLUMNS)).astype(numbers)
@@ -195,11 +241,11 @@ def _near(levels: pd.Series, density: float) -> pd.Series:
     return (levels / density - 1).abs() <= SAME_DENSITY
 
 
-def _published(paper: pd.DataFrame, records: pd.DataFrame, table: Table, place: dict[str, object]) -> float | None:
+def _published(paper: pd.DataFrame, records: pd.DataFrame, metric: str, place: dict[str, object]) -> float | None:
     """The paper's value of a cell, where it gives one."""
     if paper.empty:
         return None
-    rows = paper[(paper["metric"] == table.metric) & paper["model"].isin(set(records["model"]))]
+    rows = paper[(paper["metric"] == metric) & paper["model"].isin(set(records["model"]))]
     for column, value in place.items():
         if column == "level":
             rows = rows[_near(rows["density"], float(str(value)))]

@@ -33,6 +33,7 @@ SPELLED = {
     "arced_cart": "arced CART",
     "born_again_cart": "born-again CART",
     "small_born_again_cart": "small born-again CART",
+    "four_fifths_of_cart": "0.8 × CART",
     "breast_cancer_diagnostic": "breast cancer (diagnostic)",
     "adult": "ADULT",
     "covtype": "COVTYPE",

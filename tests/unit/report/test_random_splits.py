@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
 
-from nncompress.report.claims import interval, judge, judge_all
-from nncompress.report.declare import Claim, Lines, Panel, Table, TreePanel, Trees
+from nncompress.report.claims import interval, judge, judge_all, p_value
+from nncompress.report.declare import Claim, Lines, Paired, Panel, Table, TreePanel, Trees
 from nncompress.report.figures import draw
 from nncompress.report.records import tidy
-from nncompress.report.tables import lay
+from nncompress.report.tables import lay, markdown
 
 RECORDS = tidy(
     pd.DataFrame(
@@ -28,6 +29,7 @@ RECORDS = tidy(
                 "scale": "quick",
                 "test_accuracy": 0.9 + seed / 100,
                 "key": f"{arm}{seed}",
+                "leaves": 17,
             }
             for arm in ("cart", "born")
             for seed in range(4)
@@ -43,6 +45,79 @@ def test_an_interval_of_overlapping_splits_is_wider_as_nadeau_and_bengio_have_it
     wide_low, wide_high = interval(values, overlap=0.75)
     assert (wide_high - wide_low) / (high - low) == pytest.approx(sqrt((0.25 + 0.75) / 0.25))
     assert (wide_low + wide_high) / 2 == pytest.approx(1.5)
+
+
+def test_p_is_that_of_the_t_test_and_agrees_with_the_interval_with_and_without_overlap() -> None:
+    values = [0.3, 0.1, -0.2, 0.4, 0.25, 0.0, 0.1]
+    assert p_value(values) == pytest.approx(ttest_1samp(values, 0).pvalue)
+    for overlap in (0.0, 1 / 9, 0.5):
+        low, _ = interval(values, 1 - p_value(values, overlap), overlap)  # at this confidence zero is the interval's end
+        assert low == pytest.approx(0, abs=1e-9)
+    assert p_value(values) < p_value(values, 1 / 9) < p_value(values, 0.5)
+    assert p_value([0.0, 0.0]) == 1 and p_value([0.5, 0.5]) == 0 and np.isnan(p_value([0.5]))
+
+
+DIFFER = tidy(
+    pd.DataFrame(
+        [
+            {"arm": arm, "seed": seed, "dataset": "glass", "model": "cart", "scale": "quick", "error": error}
+            for arm, errors in {"cart": (0.2, 0.3, 0.3, 0.1), "born": (0.1, 0.1, 0.1 + 0.2, 0.2, 0.9)}.items()
+            for seed, error in enumerate(errors)
+        ]
+    )
+)
+"""Differences -10, -20, 0 (but for rounding) and +10 pp, of mean -5 and standard deviation 12.9; the last seed has no pair."""
+
+
+def test_paired_differences_by_hand() -> None:
+    """t = -5 / (12.91 / 2) = -0.775 of 3 degrees of freedom: p = 0.495; with overlap 3/4 the standard error is 12.91: t = -0.387, p = 0.724."""
+    same = {"model": "cart", "dataset": "glass", "density": np.nan, "metric": "error"}
+    paper = pd.DataFrame([{**same, "arm": arm, "value": value} for arm, value in (("born", 0.25), ("cart", 0.32))])
+    table = Paired("p", "P", "error", (("born", "cart"), ("born", "arced")), overlap=0.75, note="Why.")
+    laid = lay(table, DIFFER, paper)
+    assert laid is not None
+    assert markdown(laid) == (
+        "## P\n\n"
+        "| difference | dataset | mean, pp | better / equal / worse | n | p, seeds independent | p, corrected |\n"
+        "| --- | --- | --: | --: | --: | --: | --: |\n"
+        "| born − CART | glass | −5.00 ± 6.45 (paper −7.00) | 2 / 1 / 1 | 4 | 0.495 | 0.724 |\n\n"
+        "Mean ± standard error over n seeds, of the first minus the second on the same seed; better: less; scale: quick. Why.\n"
+    )
+    cells = laid.cells.set_index("metric")
+    assert cells["mean"].to_dict() == pytest.approx(
+        {"error": -0.05, "better": 2, "equal": 1, "worse": 1, "p": 0.4950, "p_corrected": 0.7243}, abs=1e-4
+    )
+    assert cells.loc["error", "std"] == pytest.approx(0.1291, abs=1e-4) and cells.loc["error", "paper"] == pytest.approx(-0.07)
+    assert set(cells["n"]) == {4} and set(cells["row"]) == {"born - cart"} and set(cells["column"]) == {"glass"}
+
+
+def test_where_more_is_better_the_first_arm_is_better_where_it_has_more() -> None:
+    laid = lay(Paired("p", "P", "error", (("born", "cart"),), 0.75, "more"), DIFFER, pd.DataFrame())
+    assert laid is not None and laid.rows[0][3] == "1 / 1 / 2"
+
+
+def test_without_a_pair_or_the_metric_there_is_no_table_of_differences() -> None:
+    for records, metric in ((DIFFER[DIFFER["arm"] == "cart"], "error"), (DIFFER, "agreement"), (DIFFER.query("seed == 4"), "error")):
+        assert lay(Paired("p", "P", metric, (("born", "cart"),), 0.75), records, pd.DataFrame()) is None
+
+
+def test_a_table_may_show_sums() -> None:
+    counted = DIFFER.assign(chose=(DIFFER["error"] > 0.15).astype(float))
+    laid = lay(Table("t", "T", "chose", unit="", columns="dataset", total=True), counted, pd.DataFrame())
+    assert laid is not None
+    assert laid.rows == [["born (n = 5)", "3"], ["CART (n = 4)", "3"]]
+    assert laid.note == "Sum over n seeds; scale: quick."
+
+
+def test_lines_may_be_drawn_of_curves_beside_the_records() -> None:
+    curves = pd.DataFrame([{"seed": seed, "dataset": "glass", "x": x, "error": 0.5 + x} for seed in (0, 1) for x in (0.0, 1.0)])
+
+    def less_the_smallest(rows: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(above=rows["error"] - records["error"].min())
+
+    lines = Lines("l", "L", (Panel("above", "y"),), x="x", series="dataset", source="curves", beside=less_the_smallest)
+    figure = draw(lines, DIFFER, curves)
+    assert figure is not None and figure.axes[0].lines[0].get_ydata() == pytest.approx([0.4, 1.4])
 
 
 def test_the_overlap_of_a_claim_can_take_its_verdict_away() -> None:
@@ -99,7 +174,14 @@ def keep(folder: Path, key: str, prefix: str) -> None:
     np.savez_compressed(folder / f"{key}.npz", words=np.frombuffer(words, np.uint8), **{f"{prefix}/{k}": v for k, v in arrays.items()})
 
 
-FIGURE = Trees("trees", "Two trees", (TreePanel("Born again", "small", {"arm": ("born",)}), TreePanel("CART", "tree", {"arm": ("cart",)})))
+FIGURE = Trees(
+    "trees",
+    "Two trees",
+    (
+        TreePanel("Born again", "small", {"arm": ("born",)}, "smeared cases", uncut="leaves"),
+        TreePanel("CART", "tree", {"arm": ("cart",)}, "training cases"),
+    ),
+)
 
 
 def test_trees_are_drawn_with_their_conditions_and_answers(tmp_path: Path) -> None:
@@ -108,7 +190,11 @@ def test_trees_are_drawn_with_their_conditions_and_answers(tmp_path: Path) -> No
     keep(tmp_path, "cart0", "tree")  # of a seed that the other has not
     figure = draw(FIGURE, RECORDS[RECORDS["dataset"] == "glass"], pd.DataFrame(), tmp_path)
     assert figure is not None
-    for axes, name in zip(figure.axes, ("Born again", "CART"), strict=True):
+    titles = (
+        "Born again: 3 leaves (of 17 before the cut), 9 % test error on this split; %: share of the smeared cases",
+        "CART: 3 leaves, 9 % test error on this split; %: share of the training cases",
+    )
+    for axes, title in zip(figure.axes, titles, strict=True):
         assert [text.get_text() for text in axes.texts] == [
             "size ≤\N{NO-BREAK SPACE}2.5",
             "not colour = red",
@@ -118,7 +204,7 @@ def test_trees_are_drawn_with_their_conditions_and_answers(tmp_path: Path) -> No
         ]
         place = [text.get_position() for text in axes.texts]
         assert place == [(1.25, 0), (0.5, -1), (0, -2), (1, -2), (2, -1)]
-        assert axes.get_title(loc="left") == f"{name}: 9 % test error on this split"
+        assert axes.get_title(loc="left") == title
     assert "Split 1;" in figure.texts[1].get_text() and figure.texts[1].get_text().startswith("Glass.")
 
 
