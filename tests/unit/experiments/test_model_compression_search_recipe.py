@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 import run
 from experiments.model_compression_search import IDENTITY, Config, rows, smaller
-from experiments.model_compression_search_claims import CLAIMS, FIGURES, LOSSES, TABLES
+from experiments.model_compression_search_claims import CLAIMS, FIGURES, LOSSES, RMSE, SYNTHESIS, TABLES, TRAINING, most_tried, of_synthesis
 from nncompress.errors import UserError
 from nncompress.lab.compression import FirstCases
 from nncompress.lab.configuration import request
@@ -23,6 +24,7 @@ from nncompress.report.tables import lay
 
 ASKED = request(run.CONF, ["experiment=model_compression_search"])
 PAPER: Config = ASKED.config
+MAIN = request(run.CONF, ["experiment=model_compression"]).config
 
 
 def records(worst: float = 0.01) -> pd.DataFrame:
@@ -45,10 +47,9 @@ def records(worst: float = 0.01) -> pd.DataFrame:
 
 
 def test_it_trains_the_nets_of_figure_2_on_other_cases() -> None:
-    main = request(run.CONF, ["experiment=model_compression"]).config
-    assert replace(PAPER.training, learning_rate=main.training.learning_rate) == main.training
-    assert (PAPER.curve_units, PAPER.rounds, PAPER.mimic) == (main.curve_units, main.rounds, main.mimic)
-    assert {**PAPER.library, "neural_net": {}} == {**main.library, "neural_net": {}}
+    assert replace(PAPER.training, learning_rate=MAIN.training.learning_rate) == MAIN.training
+    assert (PAPER.curve_units, PAPER.rounds, PAPER.mimic) == (MAIN.curve_units, MAIN.rounds, MAIN.mimic)
+    assert {**PAPER.library, "neural_net": {}} == {**MAIN.library, "neural_net": {}}
     found = list(rows(PAPER))
     assert len(found) == 2 * 2 * (4 * 4 + 6 * 3 - 1)  # p and s as written, at the rate and loss as written, are of both
     assert len({row.label for row in found}) == len(found)
@@ -67,6 +68,22 @@ def test_what_is_written_is_one_of_what_is_tried(experiment: str) -> None:
     assert munge.swap_probability in PAPER.swap_probabilities and munge.local_variance in PAPER.local_variances
     assert written.training.learning_rate in PAPER.learning_rates and written.distillation.match in PAPER.losses
     assert set(PAPER.losses) == {*LOSSES}
+
+
+def test_what_is_written_into_the_main_run_is_what_the_committed_search_says() -> None:
+    """Of p and s the best, of rates the best of its loss, and of losses one that no other beats by more than its standard error."""
+    munge, main = MAIN.synthesis["munge"], (MAIN.training.learning_rate, MAIN.distillation.match)
+    found = pd.read_csv(Path(run.CONF).parent / "results" / "records" / "model_compression_search.csv")
+    found = found[(found["scale"] == "paper") & found["variant"].isna()]
+    cases = ["dataset", "seed"]
+    synthesis = of_synthesis(found).pivot_table(index=cases, columns=list(SYNTHESIS), values=RMSE)
+    training = most_tried(found, TRAINING, SYNTHESIS).pivot_table(index=cases, columns=list(TRAINING), values=RMSE)
+    assert len(synthesis) == len(training) == 4 and not synthesis.isna().any(axis=None) and not training.isna().any(axis=None)
+    assert synthesis.mean().idxmin() == (munge.swap_probability, munge.local_variance)
+    rates = training.mean().unstack("loss")
+    assert rates[main[1]].idxmin() == main[0]
+    ahead = training[main].to_numpy()[:, None] - training[[(rate, loss) for loss, rate in rates.idxmin().items()]].to_numpy()
+    assert (ahead.mean(0) <= ahead.std(0, ddof=1) / 2).all()  # of four nets each
 
 
 def test_no_table_figure_or_number_of_a_search_is_of_the_test_split() -> None:
