@@ -19,6 +19,8 @@ __all__ = [
     "verdicts_markdown",
 ]  # fmt: skip
 
+LAST = ("average",)
+"""Columns that stand after the others."""
 CSV_COLUMNS = ("table", "row", "column", "metric", "mean", "std", "n", "paper", "scale")
 NUMERIC = ("", *"0123456789–−+∞≥<")
 KINDS = {"paper": "Claims of the paper", "transferred": "Claims made of other nets or data, tried here", "ours": "Our own"}
@@ -53,7 +55,7 @@ def lay(table: Table | Paired | Published, records: pd.DataFrame, paper: pd.Data
     records = records[records[table.metric].notna() & records[index].notna() & records[columns].notna()]
     if records.empty:
         return None
-    shown = sorted(records[columns].unique(), reverse=columns == "level")
+    shown = sorted(records[columns].unique(), reverse=columns == "level", key=lambda value: (value in LAST, value))
     shown = nearest(shown, table.at)
     by_seed = records.groupby([index, columns, "seed"])[table.metric].mean()
     values = pd.DataFrame(by_seed.groupby([index, columns]).agg(["mean", "std", "count"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import floor, isfinite, isinf, isnan, log10
 from typing import Any
 
@@ -89,8 +90,12 @@ def span(values: list[int]) -> str:
     return str(values[0]) if min(values) == max(values) else f"{min(values)}–{max(values)}"
 
 
+DECIMAL = re.compile(r"\d+(\.\d+)?")
+
+
 def natural(name: object) -> tuple[Any, ...]:
     """Sorting key by which 'step 500' comes before 'step 1000', and numbers before words."""
     if isinstance(name, int | float):
         return ((0, name, ""),)
-    return tuple((1, int(word), "") if word.isdigit() else (2, 0, word) for word in str(name).split())
+    words = [word.rstrip(",") for word in str(name).split()]
+    return tuple((1, float(word), "") if DECIMAL.fullmatch(word) else (2, 0, word) for word in words)

@@ -7,7 +7,7 @@ from experiments.lottery_ticket_claims import TABLES
 from nncompress.report.declare import Unit
 from nncompress.report.records import tidy
 from nncompress.report.tables import CSV_COLUMNS, Published, Table, lay, ledger, markdown, text
-from nncompress.report.words import mean_and_spread, number, percent, span, spoken, with_unit
+from nncompress.report.words import mean_and_spread, natural, number, percent, span, spoken, with_unit
 from tests.unit.report.fake import fake_records
 
 NO_PAPER = pd.DataFrame()
@@ -193,3 +193,13 @@ def test_numbers_are_shown_in_their_unit() -> None:
 )
 def test_a_mean_and_its_spread_have_the_same_decimals(mean: float, spread: float | None, unit: Unit, shown: str) -> None:
     assert mean_and_spread(mean, spread, unit) == shown
+
+
+def test_numbers_within_names_are_in_their_order_and_an_average_stands_last() -> None:
+    settings = ["p = 0.5, s = 5", "p = 0.5, s = 0.5", "p = 0.25, s = 10", "step 1000", "step 500"]
+    assert sorted(settings, key=natural) == ["p = 0.25, s = 10", "p = 0.5, s = 0.5", "p = 0.5, s = 5", "step 500", "step 1000"]
+    rows = [
+        {"arm": "a", "dataset": name, "seed": 0, "error": 0.1, "scale": "paper", "model": "mlp"} for name in ("average", "adult", "letter_p2")
+    ]
+    laid = lay(Table("x", "X", "error", columns="dataset"), tidy(pd.DataFrame(rows)), NO_PAPER)
+    assert laid is not None and list(laid.cells["column"]) == ["adult", "letter_p2", "average"]
