@@ -25,6 +25,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 CONF = ROOT / "conf"
+FILE_COMMANDS = ("compress", "inspect", "decompress")
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
             report(arguments[1:])
         elif arguments[0] == "store":
             store(arguments[1:])
-        elif arguments[0] in ("compress", "inspect", "decompress"):
+        elif arguments[0] in FILE_COMMANDS:
             from nncompress.quantize import command
 
             return command.main(arguments)
@@ -71,7 +72,7 @@ def experiment(arguments: list[str]) -> None:
         for before, word in zip(["", *arguments], arguments):
             if not word.startswith(("-", "~")) and "=" not in word and not before.startswith("-"):
                 known = [f"experiment={name}" for name in configuration.experiments(CONF)]
-                hint = suggestion(f"experiment={word}", [*known, "report", "store", "compress", "inspect", "decompress"])
+                hint = suggestion(word, ["report", "store", *FILE_COMMANDS]) or suggestion(f"experiment={word}", known)
                 raise UserError(f"cannot read {word!r}: write key=value{hint}")
         configuration.check(CONF, overrides, multirun="-m" in arguments or "--multirun" in arguments)
 

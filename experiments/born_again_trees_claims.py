@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from experiments.ratios import linearized_ratio
 from nncompress.report.declare import Claim, Lines, Paired, Panel, Table, TreePanel, Trees
 
 if TYPE_CHECKING:
@@ -174,8 +175,7 @@ def beside_cart(curves: DataFrame, records: DataFrame) -> DataFrame:
 def relative_decrease(records: DataFrame) -> DataFrame:
     """The records of the born-again trees with `relative_decrease`, by how much of CART's their test errors are lower.
 
-    It is D = 1 - mean(B) / mean(C), of the means over splits as in the paper: a split's own may have no error of CART to divide by. Split i
-    gets D + (C_i - B_i - D C_i) / mean(C), whose mean is D and whose standard error is that of D (delta method), the arms paired by split.
+    It is 1 - mean(B) / mean(C), of the means over splits as in the paper, the arms paired by split.
     """
     import pandas as pd
 
@@ -186,8 +186,7 @@ def relative_decrease(records: DataFrame) -> DataFrame:
             own = own[own["seed"].isin(cart.index)]
             theirs = own["seed"].map(cart)
             if theirs.sum() > 0:
-                decrease = 1 - own["test_error"].sum() / theirs.sum()
-                found.append(own.assign(relative_decrease=decrease + (theirs - own["test_error"] - decrease * theirs) / theirs.mean()))
+                found.append(own.assign(relative_decrease=linearized_ratio(theirs - own["test_error"], theirs)))
     return pd.concat(found) if found else records.iloc[:0]
 
 

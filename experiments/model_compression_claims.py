@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import exp, inf, log
 from typing import TYPE_CHECKING, TypeAlias
 
+from experiments.ratios import linearized_ratio
 from nncompress.report.declare import Claim, Lines, Panel, Table
 
 if TYPE_CHECKING:
@@ -182,12 +183,13 @@ def compared_with_average(records: DataFrame) -> DataFrame:
 
 
 def ratios(records: DataFrame) -> DataFrame:
-    """The ratio of each problem, and that of the averages, of means over seeds: on ADULT the gain of a single seed is too small to divide by.
-    A seed's `ratio` is such that their mean is the ratio of the means, and their spread in the first order its own (the delta method)."""
+    """The ratio of each problem, and that of the averages, of means over seeds: ADULT's gain on a single seed is too small to divide by."""
+    from pandas import concat
+
     rows = with_mean(of_tables(records), ["arm"], [RMSE, "net_test_rmse", "ensemble_test_rmse"])
     kept, gain = rows["net_test_rmse"] - rows[RMSE], rows["net_test_rmse"] - rows["ensemble_test_rmse"]
-    mean_kept, mean_gain = (each.groupby(rows["dataset"]).transform("mean") for each in (kept, gain))
-    return rows.assign(arm="mimic", ratio=(mean_kept + kept - mean_kept / mean_gain * gain) / mean_gain)
+    found = [linearized_ratio(kept[own.index], gain[own.index]) for _, own in rows.groupby("dataset")]
+    return rows.assign(arm="mimic", ratio=concat(found) if found else None)
 
 
 def making(records: DataFrame) -> DataFrame:

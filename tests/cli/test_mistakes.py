@@ -102,6 +102,7 @@ MISTAKES |= {
         ["compress", "w.npz", "net"],
         "the following arguments are required: --model, --bits; `run.py compress --help` says",
     ),
+    "a command misspelt": (["inspct", "net.nnc"], "cannot read 'inspct': write key=value; did you mean 'inspect'?"),
     "a command of the store": (["store", "show"], "invalid choice: 'show'"),
     "an unknown speaker": (["experiment=smoke/hinton_speech", "dataset.validation_speakers=[nicolas]"], "'nicolas' is not among"),
 }
