@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ import numpy as np
 from nncompress.data.cases import Cases, Scaler, one_hot, to_standard, to_unit
 from nncompress.data.order import permutation
 from nncompress.data.sources import DATASETS, fetched, read
+from nncompress.download import download_file
 from nncompress.errors import UserError, one_line
 from nncompress.types import Augmentation, Dataset
 
@@ -65,8 +65,7 @@ def _adult(data_dir: Path) -> tuple[Table, str]:
         rows: list[list[str]] = []
         for raw, packed in ADULT_FILES:
             if download:
-                with urllib.request.urlopen(f"{UCI_ADULT}/{raw}") as answer:
-                    (folder / raw).write_bytes(answer.read())
+                download_file(f"{UCI_ADULT}/{raw}", folder / raw)
             unpack = (folder / packed).exists() and not download
             text = (gzip.decompress((folder / packed).read_bytes()) if unpack else (folder / raw).read_bytes()).decode()
             rows += [row for row in csv.reader(text.splitlines(), skipinitialspace=True) if len(row) == 15 and row[0] != "age"]

@@ -7,9 +7,7 @@ import gzip
 import hashlib
 import importlib.util
 import io
-import socket
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -18,6 +16,7 @@ import numpy as np
 
 from nncompress.data.folders import made_up
 from nncompress.data.order import permutation
+from nncompress.download import download_file, no_endless_wait
 from nncompress.errors import UserError, one_line, suggestion
 from nncompress.npz import read_arrays
 from nncompress.speech.frames import AFTER, BANDS, BEFORE, STATES, as_bytes, filter_banks, states, windows
@@ -115,8 +114,7 @@ def _letters(root: Path, download: bool) -> Arrays:
     """
     file, packed = root / "letter-recognition.data", root / "letter.csv.gz"
     if download:
-        with urllib.request.urlopen(UCI_LETTERS) as answer:
-            file.write_bytes(answer.read())
+        download_file(UCI_LETTERS, file)
     rows = gzip.decompress(packed.read_bytes()) if packed.exists() and not download else file.read_bytes()
     table = [row.split(",") for row in rows.decode().split()]
     table = table[1:] if len(table[0][0]) > 1 else table
@@ -318,17 +316,6 @@ def _layout(known: Known) -> dict[str, tuple[int, ...]]:
 
 def _layout_text(known: Known) -> str:
     return "uint8 arrays " + ", ".join(f"{name} {shape}" for name, shape in _layout(known).items())
-
-
-@contextlib.contextmanager
-def no_endless_wait(seconds: float = 30) -> Iterator[None]:
-    """torchvision and urllib open their connections without a time limit."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def fingerprint(arrays: Arrays) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nncompress.data.order import permutation
-from nncompress.data.sources import no_endless_wait
+from nncompress.download import no_endless_wait
 from nncompress.errors import UserError, one_line, suggestion
 from nncompress.files import replace_file
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import urllib.request
 import wave
 import zipfile
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nncompress.download import download_file
 from nncompress.errors import UserError, one_line
 from nncompress.npz import read_arrays
 
@@ -111,13 +111,10 @@ def _download(archive: Path, pack: Path) -> None:
         with FileLock(archive.with_name(f".{archive.name}.lock")):
             if archive.exists():  # another process was first
                 return
-            with urllib.request.urlopen(FSDD_URL, timeout=30) as answer:
-                content = answer.read()
-            if not zipfile.is_zipfile(io.BytesIO(content)):
+            download_file(FSDD_URL, archive)
+            if not zipfile.is_zipfile(archive):
+                archive.unlink()
                 raise ValueError("what came is no archive")
-            temporary = archive.with_name(f".{archive.name}.tmp")
-            temporary.write_bytes(content)
-            temporary.replace(archive)
     except Exception as error:  # anything from a proxy's page to a full disk: to the user it is all one
         raise UserError(
             f"fsdd was not found: there is neither {pack} nor {archive}, and the archive could not be downloaded ({one_line(error)}). Three "

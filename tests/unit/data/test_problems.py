@@ -12,6 +12,7 @@ from nncompress.data.cases import Cases, joined, one_hot, to_standard, to_unit
 from nncompress.data.problems import PROBLEMS, Problem, Table, fingerprint, load_problem
 from nncompress.errors import UserError
 from nncompress.types import Augmentation, Dataset
+from tests.unit.served import address
 
 DATASET = Dataset("mixed", validation=20, train_examples=50)
 HEAD = "age,workclass,fnlwgt,education,education_num,marital_status,occupation,relationship,race,sex,gain,loss,hours,country,income"
@@ -102,6 +103,15 @@ def test_adult_is_the_same_from_either_files_and_leaves_out_whom_something_is_no
     assert adult(tmp_path, packed=False) == adult(tmp_path / "packed", packed=True)
 
 
+def test_adult_is_downloaded_where_a_file_of_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    expected = adult(tmp_path, packed=False)
+    (tmp_path / "here" / "adult.data").write_text(person("<=50K"))
+    monkeypatch.setattr(problems, "UCI_ADULT", address(tmp_path))
+    table, _ = PROBLEMS["adult"].read(tmp_path / "here")
+    assert fingerprint(table) == expected
+
+
 def test_covtype_is_decoded_from_the_columns_that_scikit_learn_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 581_012
     data, target = np.zeros((count, 54), np.float32), np.full(count, 2)
@@ -130,7 +140,7 @@ def test_a_problem_that_is_nowhere_is_one_line_that_says_where_and_how(name: str
     def offline(*_: object, **__: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(problems.urllib.request, "urlopen", offline)
+    monkeypatch.setattr(problems, "download_file", offline)
     monkeypatch.setattr("sklearn.datasets.fetch_covtype", offline)
     said = message(Dataset(name, 1000, 0, 4000), tmp_path)
     assert str(tmp_path) in said and "no network" in said and "with a network" in said

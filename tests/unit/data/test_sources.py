@@ -13,6 +13,7 @@ from nncompress.data import DATASETS, load
 from nncompress.data.sources import Arrays, Known, fingerprint, read
 from nncompress.errors import UserError
 from nncompress.types import Dataset
+from tests.unit.served import address
 
 GREY = Known((1, 4, 5), 60, 20, 10)
 COLOUR = Known((3, 4, 5), 60, 20, 10)
@@ -276,7 +277,7 @@ def test_letters_that_are_missing_or_damaged_are_downloaded(tmp_path, monkeypatc
     home, here = tmp_path / "home", tmp_path / "here"
     home.mkdir()
     letters(home, monkeypatch)
-    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", (home / "letter-recognition.data").as_uri())
+    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", address(home / "letter-recognition.data"))
     expected, *_ = read("letters", home)
     found, *_ = read("letters", here)
     (here / "letter.csv.gz").write_bytes(b"damaged")
@@ -290,7 +291,7 @@ def test_truncated_letters_without_a_network_are_one_line(tmp_path, monkeypatch,
     letters(tmp_path, monkeypatch)
     path = tmp_path / "letter-recognition.data"
     path.write_bytes(path.read_bytes()[:kept])
-    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", (tmp_path / "nowhere").as_uri())
+    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", address(tmp_path / "nowhere"))
     said = message("letters", tmp_path)
     for part in ("letters was not found", "missing or damaged", "UCI's files (letter-recognition.data or letter.csv.gz)", "letters.npz"):
         assert part in said
@@ -298,7 +299,7 @@ def test_truncated_letters_without_a_network_are_one_line(tmp_path, monkeypatch,
 
 def test_letters_with_a_feature_beyond_15_are_refused(tmp_path, monkeypatch):
     letters(tmp_path, monkeypatch, feature=16)
-    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", (tmp_path / "letter-recognition.data").as_uri())
+    monkeypatch.setattr("nncompress.data.sources.UCI_LETTERS", address(tmp_path / "letter-recognition.data"))
     assert "features from 0 to 16, expected 0 to 15" in message("letters", tmp_path)
 
 

@@ -15,6 +15,7 @@ import pytest
 from nncompress.errors import UserError
 from nncompress.speech import recordings
 from nncompress.speech.recordings import FSDD, RATE, Recordings, fsdd, ordered, tones
+from tests.unit.served import address
 
 TONES, _ = tones(Path())
 
@@ -113,36 +114,25 @@ def test_a_wrong_archive_is_refused(tmp_path: Path, content: bytes, said: str) -
 
 
 def test_without_files_the_archive_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def answer(url: str, timeout: float) -> io.BytesIO:
-        asked.append(url)
-        return io.BytesIO(archive(TONES))
-
-    monkeypatch.setattr(recordings.urllib.request, "urlopen", answer)
+    (tmp_path / "home.zip").write_bytes(archive(TONES))
+    monkeypatch.setattr(recordings, "FSDD_URL", address(tmp_path / "home.zip"))
     for _ in range(2):
         found, source = fsdd(tmp_path / "data")
         assert found.fingerprint == TONES.fingerprint and source == str(tmp_path / "data" / f"{FSDD}.zip")
-    assert asked == [recordings.FSDD_URL]
+        (tmp_path / "home.zip").unlink(missing_ok=True)  # the second time it is here
 
 
-@pytest.mark.parametrize(
-    "answer", [OSError("no route\nto host"), b"<html>sign in here</html>", archive(TONES)[:-100]], ids=["no network", "a page", "cut short"]
-)
-def test_without_files_and_network_one_line_names_the_three_ways(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception
-) -> None:
-    def reply(url: str, timeout: float) -> io.BytesIO:
-        if isinstance(answer, Exception):
-            raise answer
-        return io.BytesIO(answer)
-
-    monkeypatch.setattr(recordings.urllib.request, "urlopen", reply)
+@pytest.mark.parametrize("answer", [None, b"<html>sign in here</html>", archive(TONES)[:-100]], ids=["no network", "a page", "cut short"])
+def test_without_files_and_network_one_line_names_the_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | None) -> None:
+    home = tmp_path / "home"
+    if answer is not None:
+        home.write_bytes(answer)
+    monkeypatch.setattr(recordings, "FSDD_URL", address(home))
     said = message(tmp_path)
-    reason = "no route to host" if isinstance(answer, Exception) else "what came is no archive"
+    reason = "No such file" if answer is None else "what came is no archive"
     for part in (str(tmp_path / "fsdd.npz"), str(tmp_path / f"{FSDD}.zip"), reason, "with a network", recordings.FSDD_URL, "int16, 8 kHz"):
         assert part in said
-    assert not list(tmp_path.glob("*.zip")) and not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob("*.zip")) and not list(tmp_path.glob(".*.new")) and not list(tmp_path.glob("*.part*"))
 
 
 def test_an_unwritable_folder_is_one_line_too(tmp_path: Path) -> None:
