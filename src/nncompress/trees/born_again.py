@@ -33,7 +33,8 @@ def grow(
     Returns: a tree whose `share` and `wrong` are of smeared cases and of the combined predictor's answers.
     """
     levels = Levels(x)
-    columns, values, ranks = np.arange(x.shape[1]), x.ravel(), levels.rank.ravel()
+    columns, ranks = np.arange(x.shape[1], dtype=np.int32), levels.rank.ravel()
+    values = x.astype(np.float32).ravel()  # what scikit-learn's trees compare
     own_answers = answer(x)
     nodes: list[tuple[int, float, int, float, float]] = []  # feature, threshold, answer, share, wrong
     children: list[list[int]] = []
@@ -41,15 +42,15 @@ def grow(
     while pending:
         own, inside, parent = pending.pop()
         places, share = smear(inside, per_node, p_alt, generator)
-        sources = places[:, coordinate] * x.shape[1] + columns  # (per_node, F), into x and its ranks laid out flat
-        labels = np.concatenate([answer(values[sources]), own_answers[own]])
+        sources = (places * x.shape[1]).astype(np.int32).take(coordinate, 1) + columns  # (per_node, F), into x and its ranks laid out flat
+        labels = np.concatenate([answer(values.take(sources)), own_answers[own]])
         counts = np.bincount(labels, minlength=classes)
         node, most = len(nodes), int(counts.argmax())
         if parent >= 0:
             children[parent].append(node)
         found = None
         if counts[most] < len(labels):
-            found = levels.best_split(np.concatenate([ranks[sources], levels.rank[own]]), labels, classes, len(own))
+            found = levels.best_split(np.concatenate([ranks.take(sources), levels.rank[own]]), labels, classes, len(own))
         feature, threshold = found or (LEAF, 0.0)
         nodes.append((feature, threshold, most, share, share * (1 - counts[most] / len(labels))))
         children.append([])
@@ -75,7 +76,7 @@ def fewest_errors(trees: Sequence[Tree], x: np.ndarray, y: np.ndarray) -> Tree:
 class Levels:
     """The values that the features of the training cases x (N, F) have, in order, so that splits are searched by counting.
 
-    `rank`: int64 (N, F), the place of each value among all levels, those of feature 0 first.
+    `rank`: int32 (N, F), the place of each value among all levels, those of feature 0 first.
     """
 
     def __init__(self, x: np.ndarray) -> None:
@@ -84,7 +85,7 @@ class Levels:
         self.values = np.concatenate([values for values, _ in found])
         self.first = np.cumsum([0, *sizes[:-1]])
         self.feature = np.repeat(np.arange(len(sizes)), sizes)
-        self.rank = np.stack([inverse + first for (_, inverse), first in zip(found, self.first, strict=True)], axis=1)
+        self.rank = np.stack([inverse + first for (_, inverse), first in zip(found, self.first, strict=True)], axis=1).astype(np.int32)
 
     def best_split(self, ranks: np.ndarray, labels: np.ndarray, classes: int, originals: int) -> tuple[int, float] | None:
         """Feature and threshold of the split after which the Gini index is smallest, of those that leave a training case on each side; None
@@ -96,7 +97,7 @@ class Levels:
             originals: how many of them, the last, are training cases.
         """
         total = len(self.values)
-        counts = np.bincount((ranks * classes + labels[:, None]).ravel(), minlength=total * classes).reshape(total, classes)
+        counts = np.bincount((ranks * np.int32(classes) + labels[:, None].astype(np.int32)).ravel(), minlength=total * classes).reshape(total, classes)
         own = np.bincount(ranks[len(ranks) - originals :].ravel(), minlength=total)
         cases = len(labels)
         # Every feature has all cases, so that what lies before a feature's first level is known.
