@@ -134,25 +134,17 @@ class BornAgainCart(TreeStage):
 
     def try_once(self, data: Sides) -> None:
         middle = sorted(self.smearing.rates)[len(self.smearing.rates) // 2]
-        self.subtrees(data, self.teacher.grown(data), middle, data.train_x)
-
-    def subtrees(self, data: Sides, ensemble: Ensemble, rate: float, x: np.ndarray) -> list[Tree]:
-        """The nested subtrees of a born-again tree of the ensemble, smeared from the cases x, the largest first."""
-        from nncompress.trees import grow, prunings
-
-        generator = np.random.default_rng([self.seed, round(1e6 * rate)])
-        whole = grow(x, data.coordinate, ensemble.predict, ensemble.classes, rate, self.smearing.per_node, generator)
-        return [tree for _, tree in prunings(whole)]
+        subtrees(data, self.teacher.grown(data), self.smearing, middle, self.seed, data.train_x)
 
     def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
         from nncompress.trees import fewest_errors
 
         data = self.sides(lab.settings.data_dir)
         rates = sorted(self.smearing.rates)
-        errors = self.cross_validated_errors(data, rates)
+        errors = cross_validated_errors(data, self.teacher.trees, self.smearing, self.seed)
         ensemble = self.teacher.grown(data)
         answers = ensemble.predict(data.test_x)
-        nested = [self.subtrees(data, ensemble, rate, data.train_x) for rate in rates]
+        nested = [subtrees(data, ensemble, self.smearing, rate, self.seed, data.train_x) for rate in rates]
         born = [fewest_errors(trees, data.train_x, data.train_y) for trees in nested]
         found = [measured(tree, data, answers) for tree in born]
         best = int(np.argmin(errors))
@@ -168,20 +160,62 @@ class BornAgainCart(TreeStage):
         }
         return Artifact(pack("curve", curves) | _arrays("tree", born[best]) | _arrays("small", small) | _words(data), metrics)
 
-    def cross_validated_errors(self, data: Sides, rates: list[float]) -> np.ndarray:
-        """The share of training cases that the born-again tree at each rate gets wrong where they are held out, (rates,)."""
-        from nncompress.trees import arc, fewest_errors
-        from nncompress.trees.cart import stratified_folds
 
-        x, y = data.train_x, data.train_y
-        wrong = np.zeros(len(rates))
-        for fold, held_out in enumerate(stratified_folds(y, self.smearing.folds, np.random.default_rng(self.seed))):
-            rest = np.setdiff1d(np.arange(len(y)), held_out)
-            ensemble = arc(x[rest], y[rest], len(data.classes), self.teacher.trees, self.seed + fold)
-            for place, rate in enumerate(rates):
-                tree = fewest_errors(self.subtrees(data, ensemble, rate, x[rest]), x[rest], y[rest])
-                wrong[place] += (tree.predict(x[held_out]) != y[held_out]).sum()
-        return wrong / len(y)
+@dataclass(frozen=True, eq=False)
+class SmearingErrors(TreeStage):
+    """How well trees that represent an ensemble of `trees` answer for training cases that are held out, as in `BornAgainCart`, by `smearing`.
+
+    Metrics: `p_alt`, the rate that errs least, and its `validation_accuracy`, cross-validated. Curves: `p_alt` and `validation_error` at it.
+    The test side is not looked at.
+    """
+
+    trees: int
+    smearing: Smearing
+
+    @property
+    def repeats(self) -> int:
+        return len(self.smearing.rates) * self.smearing.folds
+
+    def try_once(self, data: Sides) -> None:
+        from nncompress.trees import arc
+
+        middle = sorted(self.smearing.rates)[len(self.smearing.rates) // 2]
+        ensemble = arc(data.train_x, data.train_y, len(data.classes), self.trees, self.seed)
+        subtrees(data, ensemble, self.smearing, middle, self.seed, data.train_x)
+
+    def compute(self, given: Mapping[Stage, Artifact], lab: Any) -> Artifact:
+        rates = sorted(self.smearing.rates)
+        errors = cross_validated_errors(self.sides(lab.settings.data_dir), self.trees, self.smearing, self.seed)
+        metrics = {"p_alt": rates[int(np.argmin(errors))], "validation_accuracy": float(1 - errors.min())}
+        return Artifact(pack("curve", {"p_alt": np.array(rates), "validation_error": errors}), metrics)
+
+
+def subtrees(data: Sides, ensemble: Ensemble, smearing: Smearing, rate: float, seed: int, x: np.ndarray) -> list[Tree]:
+    """The nested subtrees of a born-again tree of the ensemble, smeared at the rate from the cases x (N, F), the largest first."""
+    from nncompress.trees import grow, prunings
+
+    generator = np.random.default_rng([seed, round(1e6 * rate)])
+    whole = grow(x, data.coordinate, ensemble.predict, ensemble.classes, rate, smearing.per_node, generator)
+    return [tree for _, tree in prunings(whole)]
+
+
+def cross_validated_errors(data: Sides, trees: int, smearing: Smearing, seed: int) -> np.ndarray:
+    """The share of training cases that the born-again tree at each rate gets wrong where they are held out, (rates,), the least rate first.
+
+    For each fold an ensemble of so many trees, and its born-again trees, are grown from the other folds.
+    """
+    from nncompress.trees import arc, fewest_errors
+    from nncompress.trees.cart import stratified_folds
+
+    x, y, rates = data.train_x, data.train_y, sorted(smearing.rates)
+    wrong = np.zeros(len(rates))
+    for fold, held_out in enumerate(stratified_folds(y, smearing.folds, np.random.default_rng(seed))):
+        rest = np.setdiff1d(np.arange(len(y)), held_out)
+        ensemble = arc(x[rest], y[rest], len(data.classes), trees, seed + fold)
+        for place, rate in enumerate(rates):
+            tree = fewest_errors(subtrees(data, ensemble, smearing, rate, seed, x[rest]), x[rest], y[rest])
+            wrong[place] += (tree.predict(x[held_out]) != y[held_out]).sum()
+    return wrong / len(y)
 
 
 def measured(tree: Tree, data: Sides, answers: np.ndarray) -> dict[str, float]:

@@ -97,7 +97,9 @@ class Levels:
             originals: how many of them, the last, are training cases.
         """
         total = len(self.values)
-        counts = np.bincount((ranks * np.int32(classes) + labels[:, None].astype(np.int32)).ravel(), minlength=total * classes).reshape(total, classes)
+        counts = np.bincount((ranks * np.int32(classes) + labels[:, None].astype(np.int32)).ravel(), minlength=total * classes).reshape(
+            total, classes
+        )
         own = np.bincount(ranks[len(ranks) - originals :].ravel(), minlength=total)
         cases = len(labels)
         # Every feature has all cases, so that what lies before a feature's first level is known.

@@ -19,7 +19,7 @@ from nncompress.lab.experiment import Experiment, Stopwatch, preflight
 from nncompress.lab.lab import Lab
 from nncompress.lab.loggers import NoLogger
 from nncompress.lab.stage import Artifact, Stage
-from nncompress.lab.trees import ArcedCart, BornAgainCart, PrunedCart
+from nncompress.lab.trees import ArcedCart, BornAgainCart, PrunedCart, SmearingErrors, cross_validated_errors
 from nncompress.trees import Tree, arc
 from nncompress.types import Smearing, TableSplit
 from tests.unit.lab import tiny
@@ -94,10 +94,18 @@ def test_the_rate_is_the_one_of_fewest_errors_in_cross_validation(artifacts: dic
     assert (metrics["leaves"], metrics["test_agreement"]) == (curves["size"][best], curves["agreement"][best])
 
 
+def test_the_errors_of_a_search_are_those_that_choose_the_rate(artifacts: dict[Stage, Artifact]) -> None:
+    lab: Any = SimpleNamespace(settings=SimpleNamespace(data_dir=Path("nowhere")))
+    found, chosen = SmearingErrors(TABLE, 1, 4, SMEARING).compute({}, lab), artifacts[BORN_AGAIN]
+    assert found.metrics == {name: chosen.metrics[name] for name in ("p_alt", "validation_accuracy")}
+    assert found.curves["p_alt"].tolist() == [0.0, 0.5]
+    np.testing.assert_array_equal(found.curves["validation_error"], chosen.curves["validation_error"])
+
+
 def test_the_rate_is_chosen_without_the_test_side(monkeypatch: pytest.MonkeyPatch) -> None:
     data = sides(read_cases(TABLE.name, Path("nowhere")), TABLE.test_share, 1)
     blind = replace(data, test_x=np.full_like(data.test_x, np.nan), test_y=np.full_like(data.test_y, -1))
-    np.testing.assert_array_equal(BORN_AGAIN.cross_validated_errors(blind, [0.5]), BORN_AGAIN.cross_validated_errors(data, [0.5]))
+    np.testing.assert_array_equal(*(cross_validated_errors(each, BORN_AGAIN.teacher.trees, BORN_AGAIN.smearing, 1) for each in (blind, data)))
 
 
 def test_rows_without_a_net_are_recorded_with_the_labs_columns(tmp_path: Path) -> None:
