@@ -14,12 +14,14 @@ from experiments.checking import refuse_empty, refuse_repeats
 from nncompress.errors import UserError, suggestion
 from nncompress.lab.row import Row, Value
 from nncompress.lab.trees import ArcedCart, BornAgainCart, PrunedCart
-from nncompress.types import STRICT, Count, Smearing, TableSplit
+from nncompress.types import STRICT, Count, Folds, Smearing, TableSplit
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
 SELECTS = ("tables", "splits", "drawn")
 ALONG = ("p_alt",)
+TEST_SHARE = 0.1
+"""The only one: `OVERLAP`, by which the claims compare splits, is of it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Config:
     tables: list[TableSplit]
     splits: Count
     trees: Count
-    cart_folds: Count
+    cart_folds: Folds
     smearing: Smearing
     readable_leaves: Count
     drawn: str
@@ -40,16 +42,17 @@ class Config:
 
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
-    refuse_empty(cfg, "tables")
-    refuse_empty(cfg.smearing, "rates")
-    refuse_repeats(cfg.smearing, "rates")
+    refuse_empty(cfg, "tables", "smearing.rates")
+    refuse_repeats(cfg, "smearing.rates")
     names = [table.name for table in cfg.tables]
     if repeated := [name for name in names if names.count(name) > 1]:
         raise UserError(f"tables: {repeated[0]} is there twice; give each once")
     if cfg.drawn not in names:
         raise UserError(f"drawn = {cfg.drawn}: it is none of the tables{suggestion(cfg.drawn, names) or '; there are ' + ', '.join(names)}")
-    if cfg.cart_folds < 2:
-        raise UserError(f"cart_folds = {cfg.cart_folds}: cross-validation takes 2 folds or more")
+    for place, table in enumerate(cfg.tables):
+        if table.test_share != TEST_SHARE:
+            given = f"tables[{place}].test_share = {table.test_share:g}"
+            raise UserError(f"{given}: the paired tests allow for the overlap of splits that hold out {TEST_SHARE:g}; give that")
 
 
 def smaller(cfg: Config) -> Iterator[Config]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from operator import attrgetter
 from typing import Any
 
 from nncompress.errors import UserError, suggestion
@@ -16,17 +17,17 @@ def refuse_unknown_arms(cfg: Any, known: Collection[str]) -> None:
 
 
 def refuse_repeats(cfg: Any, *keys: str) -> None:
-    """A value that stands twice in one of the lists that `keys` name."""
+    """A value that stands twice in one of the lists that `keys` name, dotted where they are further down."""
     for key in keys:
-        values = list(getattr(cfg, key))
+        values = list(attrgetter(key)(cfg))
         if repeated := [value for value in values if values.count(value) > 1]:
             raise UserError(f"{key} = {values}: {repeated[0]} is there twice; give each once")
 
 
 def refuse_empty(cfg: Any, *keys: str) -> None:
-    """An empty list under one of `keys`."""
+    """An empty list under one of `keys`, dotted where they are further down."""
     for key in keys:
-        if not getattr(cfg, key):
+        if not attrgetter(key)(cfg):
             raise UserError(f"{key} is empty: give at least one")
 
 

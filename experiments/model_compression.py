@@ -73,13 +73,28 @@ def check(cfg: Config) -> None:
     for method, synthesis in cfg.synthesis.items():
         if synthesis.method != method:
             raise UserError(f"synthesis.{method}.method = {synthesis.method}: give the method under its own name")
+        components = list(synthesis.components)
+        if not components or components != sorted({*components}):
+            raise UserError(f"synthesis.{method}.components = {components}: give one or more, each once, in increasing order")
     if "munge" not in cfg.synthesis:
         raise UserError("synthesis has no munge: the tables are of it; leave others out instead")
     trained = cfg.dataset.train_examples
-    if trained is not None and (few := [size for size in (*cfg.sizes, cfg.units_cases) if size < trained]):
-        raise UserError(f"sizes: {few[0]} is less than the {trained} training cases, which every transfer set holds")
+    if trained is not None:
+        for key, cases in (("sizes", min(cfg.sizes)), ("units_cases", cfg.units_cases if cfg.units else trained)):
+            if cases < trained:
+                raise UserError(f"{key}: {cases} is less than the {trained} training cases, which every transfer set holds; give more")
+        for count in cfg.library.get("nearest_neighbours", {}).get("neighbours", []):
+            if int(count) > trained:
+                raise UserError(f"library.nearest_neighbours.neighbours = {count}: there are {trained} training cases; give at most so many")
     if cfg.dataset.validation == 0:
         raise UserError("dataset.validation = 0: the ensemble is selected on validation cases; hold some out")
+    if cfg.table_units <= cfg.curve_units:
+        raise UserError(f"table_units = {cfg.table_units}: the tables are of the widest nets; give more than curve_units = {cfg.curve_units}")
+    if cfg.units and (cfg.units_cases, max(cfg.units)) > (max(cfg.sizes), cfg.table_units):
+        raise UserError(
+            f"units_cases = {cfg.units_cases} with up to {max(cfg.units)} units: the tables are of the nets with the most cases, the widest of "
+            f"them; give at most {max(cfg.sizes)} cases, and with so many at most {cfg.table_units} units"
+        )
 
 
 def smaller(cfg: Config) -> Iterator[Config]:
@@ -114,7 +129,7 @@ def mimic_fit(cfg: Config, problem: Problem, method: str, cases: int, units: int
     ensemble = SelectedEnsemble(replace(dataset, scaling="unit"), library, cfg.rounds, seed)
     if cases == dataset.train_examples:
         method = "munge"  # without a synthetic case all methods are the same net, trained once
-    labelled = LabelledCases(ensemble, cfg.synthesis[method], max(*cfg.sizes, cfg.units_cases), seed)
+    labelled = LabelledCases(ensemble, cfg.synthesis[method], max(cfg.sizes), seed)  # Figure 3 needs no more, see `check`
     model = replace(cfg.mimic, widths=(problem.inputs, units, 2))
     start = InitialWeights(model, seed)
     return Fit(model, dataset, cfg.training, start, seed, distillation=cfg.distillation, teacher=FirstCases(labelled, cases, dataset))

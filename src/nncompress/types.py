@@ -26,6 +26,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**62)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Folds = Annotated[int, Field(ge=2, le=20)]
+"""Of a cross-validation: few enough for each to have cases of any registered table."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Smearing:
     __pydantic_config__ = STRICT
     rates: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     per_node: Count
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
 
 
 @dataclass(frozen=True)

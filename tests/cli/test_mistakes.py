@@ -94,9 +94,9 @@ MISTAKES |= {
         ["experiment=smoke/born_again_trees", "tables=[{name: glas}]", "drawn=glas"],
         "there is no table 'glas'; did you mean 'glass'?",
     ),
-    "a share of a table that leaves nothing": (
+    "a share of a table that the tests are not of": (
         ["experiment=smoke/born_again_trees", "tables=[{name: breast_cancer_diagnostic, test_share: 0.0001}]"],
-        "test_share = 0.0001 leaves 0 of 569 cases to test on",
+        "tables[0].test_share = 0.0001: the paired tests allow for the overlap of splits that hold out 0.1; give that",
     ),
     "a file without bits": (
         ["compress", "w.npz", "net"],
@@ -104,6 +104,10 @@ MISTAKES |= {
     ),
     "a command misspelt": (["inspct", "net.nnc"], "cannot read 'inspct': write key=value; did you mean 'inspect'?"),
     "a command of the store": (["store", "show"], "invalid choice: 'show'"),
+    "training cases of one class": (
+        ["experiment=smoke/model_compression", "dataset.train_examples=1", "library.nearest_neighbours.neighbours=[1]"],
+        "dataset.train_examples = 1: with seed 0 all training cases of breast_cancer are of one class; give more, or another seed",
+    ),
     "an unknown speaker": (["experiment=smoke/hinton_speech", "dataset.validation_speakers=[nicolas]"], "'nicolas' is not among"),
 }
 

@@ -158,7 +158,8 @@ class ProblemSplits:
 def load_problem(dataset: Dataset, data_dir: Path) -> ProblemSplits:
     """The splits of a problem, drawn by `dataset.split_seed` from all its cases: validation, training, test, in this order.
 
-    Raises: UserError for cases that cannot be found, splits that are too large, or what problems do not have.
+    Raises: UserError for cases that cannot be found, splits that are too large, training cases of one class alone, or what problems do not
+        have.
     """
     if dataset.name not in PROBLEMS:
         raise UserError(f"there is no problem {dataset.name!r} on a table; there are {', '.join(PROBLEMS)}")
@@ -185,6 +186,11 @@ def load_problem(dataset: Dataset, data_dir: Path) -> ProblemSplits:
     unit = to_unit(table.continuous[places[0]])
     train, validation, test = (Cases(unit(table.continuous[chosen]).astype(np.float32), table.nominal[chosen]) for chosen in places)
     train_y, validation_y, test_y = (table.positive[chosen].astype(np.int64) for chosen in places)
+    if train_y.min() == train_y.max():
+        raise UserError(
+            f"dataset.train_examples = {trained}: with seed {dataset.split_seed} all training cases of {dataset.name} are of one class; give "
+            "more, or another seed"
+        )
     scaler = to_standard(one_hot(train, table.values)) if dataset.scaling == "standard" else None
     return ProblemSplits(train, train_y, validation, validation_y, test, test_y, table.values, scaler, source, digest)
 

@@ -6,7 +6,8 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, TypeAlias
+from math import inf
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Member:
 def members(grid: Grid) -> Iterator[Member]:
     """All models that the grid spans, kind after kind.
 
-    Raises: UserError for a kind or an option that there is not, or an option without values.
+    Raises: UserError for a kind or an option that there is not, an option without values, or a value that it cannot have.
     """
     for kind, options in grid.items():
         if kind not in KINDS:
@@ -46,6 +47,9 @@ def members(grid: Grid) -> Iterator[Member]:
                 raise UserError(f"library.{kind}.{name} is empty: give at least one value")
         for name in options.keys() - set(known):
             raise UserError(f"library.{kind}.{name}: the options of {kind} are {', '.join(known)}")
+        for name, allowed in known.items():
+            if wrong := [value for value in options[name] if not allowed.holds(value)]:
+                raise UserError(f"library.{kind}.{name} = {wrong[0]}: must be {allowed.words}")
         for values in product(*(options[name] for name in known)):
             yield Member(kind, tuple(zip(known, values, strict=True)))
 
@@ -159,16 +163,39 @@ KINDS: dict[str, Callable[..., Any]] = {
     "nearest_neighbours": _neighbours,
     "naive_bayes": _naive_bayes,
 }
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "neural_net": ("units", "weight_decay", "epochs"),
-    "svm": ("kernel", "width", "cost"),
-    "bagged_trees": ("trees", "leaf"),
-    "boosted_trees": ("leaves", "rounds", "learning_rate"),
-    "boosted_stumps": ("rounds", "learning_rate"),
-    "random_forest": ("trees", "features", "leaf"),
-    "tree": ("leaf",),
-    "logistic_regression": ("cost",),
-    "nearest_neighbours": ("neighbours", "weights"),
-    "naive_bayes": ("smoothing",),
+
+
+class Allowed(NamedTuple):
+    """What the values of an option must be, in words and as a test."""
+
+    words: str
+    holds: Callable[[Setting], bool]
+
+
+def _whole(least: int) -> Allowed:
+    return Allowed(f"a whole number ≥ {least}", lambda value: isinstance(value, int) and value >= least)
+
+
+def _one_of(*words: str) -> Allowed:
+    return Allowed(" or ".join(words), lambda value: value in words)
+
+
+COUNT = _whole(1)
+POSITIVE = Allowed("a number > 0", lambda value: not isinstance(value, str) and 0 < value < inf)
+NOT_NEGATIVE = Allowed("a number ≥ 0", lambda value: not isinstance(value, str) and 0 <= value < inf)
+FEATURES = Allowed(  # to scikit-learn 1 is one attribute, 1.0 are all
+    "sqrt or a share with a decimal point, > 0 and ≤ 1.0", lambda value: value == "sqrt" or (isinstance(value, float) and 0 < value <= 1)
+)
+OPTIONS: dict[str, dict[str, Allowed]] = {
+    "neural_net": {"units": COUNT, "weight_decay": NOT_NEGATIVE, "epochs": COUNT},
+    "svm": {"kernel": _one_of("linear", "poly", "rbf", "sigmoid"), "width": POSITIVE, "cost": POSITIVE},
+    "bagged_trees": {"trees": COUNT, "leaf": COUNT},
+    "boosted_trees": {"leaves": _whole(2), "rounds": COUNT, "learning_rate": POSITIVE},
+    "boosted_stumps": {"rounds": COUNT, "learning_rate": POSITIVE},
+    "random_forest": {"trees": COUNT, "features": FEATURES, "leaf": COUNT},
+    "tree": {"leaf": COUNT},
+    "logistic_regression": {"cost": POSITIVE},
+    "nearest_neighbours": {"neighbours": COUNT, "weights": _one_of("uniform", "distance")},
+    "naive_bayes": {"smoothing": NOT_NEGATIVE},
 }
 """Of each kind, what a grid must give values for: `leaf`, the fewest cases in a leaf; `features`, tried at a split ('sqrt' or their share)."""

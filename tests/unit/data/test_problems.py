@@ -151,6 +151,12 @@ def test_altered_content_is_refused(tmp_path: Path) -> None:
     assert "content is not that of adult" in message(Dataset("adult", 1000, 0, 4000), tmp_path)
 
 
+def test_training_cases_of_one_class_are_one_line_that_names_the_problem_and_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    negative = mixed()._replace(positive=np.zeros(100, bool))
+    monkeypatch.setitem(PROBLEMS, "mixed", Problem(lambda _: (negative, "nowhere")))
+    assert "with seed 7 all training cases of mixed are of one class" in message(Dataset("mixed", 20, 7, 50))
+
+
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [

@@ -34,6 +34,29 @@ def test_each_kind_learns_and_answers_the_same_every_time(kind: str) -> None:
     assert megabytes(trained(member(kind), INPUTS, LABELS, seed=1)) > 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "option", "value", "words"),
+    [
+        ("neural_net", "units", 2.5, "library.neural_net.units = 2.5: must be a whole number ≥ 1"),
+        ("neural_net", "units", "a", "library.neural_net.units = a: must be a whole number ≥ 1"),
+        ("neural_net", "weight_decay", -1.0, "must be a number ≥ 0"),
+        ("svm", "kernel", "cubic", "must be linear or poly or rbf or sigmoid"),
+        ("svm", "width", "wide", "must be a number > 0"),
+        ("svm", "cost", float("inf"), "must be a number > 0"),
+        ("boosted_trees", "leaves", 1, "must be a whole number ≥ 2"),
+        ("random_forest", "features", 1, "must be sqrt or a share with a decimal point, > 0 and ≤ 1.0"),
+        ("nearest_neighbours", "weights", 3, "must be uniform or distance"),
+        ("naive_bayes", "smoothing", float("nan"), "must be a number ≥ 0"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_is_one_line(kind: str, option: str, value: int | float | str, words: str) -> None:
+    usual = {name: [setting] for name, setting in member(kind).options}
+    assert list(members({kind: usual})) == [member(kind)]
+    with pytest.raises(UserError) as caught:
+        list(members({kind: usual | {option: [*usual[option], value]}}))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_models_answer_together_as_often_as_they_count() -> None:
     models = [trained(member(kind), INPUTS, LABELS, 0) for kind in ("tree", "naive_bayes")]
     expected = (2 * answers(models[0], INPUTS) + answers(models[1], INPUTS)) / 3

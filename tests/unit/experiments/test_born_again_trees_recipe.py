@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 import run
-from experiments.born_again_trees import Config, check, rows, smaller
+from experiments.born_again_trees import TEST_SHARE, Config, check, rows, smaller
 from experiments.born_again_trees_claims import (
     CLAIMS,
     EMBEDDED,
     FELL,
     FIGURES,
+    OVERLAP,
     PRINTED,
     TABLES,
     as_compared,
@@ -96,7 +97,7 @@ def test_every_claim_speaks_of_one_data_set_and_allows_for_overlapping_splits_wh
     assert all(len(claim.datasets) == 1 for claim in CLAIMS)
     assert {claim.overlap for claim in CLAIMS if not claim.id.endswith("_same_cart")} == {1 / 9}
     assert {claim.overlap for claim in CLAIMS if claim.id.endswith("_same_cart")} == {0}
-    assert {table.test_share for table in PAPER.tables} == {0.1}
+    assert {table.test_share for table in PAPER.tables} == {TEST_SHARE} and pytest.approx(OVERLAP) == TEST_SHARE / (1 - TEST_SHARE)
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
 
 
@@ -214,9 +215,12 @@ def test_every_split_of_every_table_has_three_rows_that_share_its_ensemble() -> 
         ({"tables": []}, "tables is empty: give at least one"),
         ({"tables": [TableSplit("sonar"), TableSplit("sonar")], "drawn": "sonar"}, "tables: sonar is there twice; give each once"),
         ({"drawn": "sonnar"}, "drawn = sonnar: it is none of the tables; did you mean 'sonar'?"),
-        ({"smearing": Smearing((), 10, 2)}, "rates is empty: give at least one"),
-        ({"smearing": Smearing((0.5, 0.5), 10, 2)}, "rates = [0.5, 0.5]: 0.5 is there twice; give each once"),
-        ({"cart_folds": 1}, "cart_folds = 1: cross-validation takes 2 folds or more"),
+        ({"smearing": Smearing((), 10, 2)}, "smearing.rates is empty: give at least one"),
+        ({"smearing": Smearing((0.5, 0.5), 10, 2)}, "smearing.rates = [0.5, 0.5]: 0.5 is there twice; give each once"),
+        (
+            {"tables": [TableSplit("breast_cancer"), TableSplit("sonar", 0.995)]},
+            "tables[1].test_share = 0.995: the paired tests allow for the overlap of splits that hold out 0.1; give that",
+        ),
     ],
 )
 def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], line: str) -> None:
@@ -231,6 +235,9 @@ def test_what_ranges_cannot_see_is_refused_in_one_line(change: dict[str, Any], l
         ("smearing.rates=[1.5]", "smearing.rates[0] = 1.5: must be ≤ 1"),
         ("smearing.per_node=0", "smearing.per_node = 0: must be ≥ 1"),
         ("splits=0", "splits = 0: must be ≥ 1"),
+        ("cart_folds=1", "cart_folds = 1: must be ≥ 2"),
+        ("cart_folds=100000", "cart_folds = 100000: must be ≤ 20"),
+        ("smearing.folds=100000", "smearing.folds = 100000: must be ≤ 20"),
         ("tables=[{name: sonar, test_share: 1}]", "tables[0].test_share = 1: must be < 1"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from experiments.model_compression_claims import (
     compared_with_average,
     making,
     of_sizes,
+    of_tables,
     of_units,
     ratios,
     sizes_by_problem,
@@ -225,19 +227,29 @@ def test_covtype_needs_no_more_than_a_key() -> None:
 def test_ever_smaller_parts_train_ever_less() -> None:
     sizes = [len(list(recipe.rows(cfg))) for cfg in recipe.smaller(PAPER)]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] == 435 and sizes[-1] == 3 * 4
+    *_, cheapest = recipe.smaller(PAPER)
+    stages = ancestors([row.stage for row in recipe.rows(cheapest)])
+    assert {stage.cases for stage in stages if isinstance(stage, LabelledCases)} == {4000}
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
         ("sizes=[]", "sizes is empty"),
-        ("sizes=[3000,10000]", "3000 is less than the 4000 training cases"),
+        ("sizes=[10000,3000]", "sizes: 3000 is less than the 4000 training cases"),
+        ("units_cases=3000", "units_cases: 3000 is less than the 4000 training cases"),
+        ("units_cases=400001", "units_cases = 400001 with up to 256 units"),
+        ("curve_units=256", "table_units = 256: the tables are of the widest nets; give more than curve_units = 256"),
         ("problems=[{name: adult, inputs: 104},{name: adult, inputs: 104}]", "adult is there twice"),
         ("library.tree.leaf=[]", "library.tree.leaf is empty"),
+        ("library.neural_net.units=[8,2.5]", "library.neural_net.units = 2.5: must be a whole number"),
+        ("library.nearest_neighbours.neighbours=[1,4001]", "library.nearest_neighbours.neighbours = 4001: there are 4000 training cases"),
         ("+library.oracle={leaf:[1]}", "library.oracle"),
         ("+library.tree.depth=[1]", "library.tree.depth"),
         ("dataset.validation=0", "dataset.validation = 0"),
         ("synthesis.nbe.method=munge", "synthesis.nbe.method = munge"),
+        ("synthesis.nbe.components=[]", "synthesis.nbe.components = []: give one or more, each once, in increasing order"),
+        ("synthesis.nbe.components=[40,1,2]", "synthesis.nbe.components = [40, 1, 2]: give one or more"),
         ("synthesis.munge.swap_probability=1.5", "swap_probability"),
     ],
 )
@@ -245,6 +257,19 @@ def test_what_cannot_be_is_refused_in_one_line(override: str, words: str) -> Non
     with pytest.raises(UserError) as caught:
         request(run.CONF, ["experiment=model_compression", override])
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("cases", "units", "fine"), [(300_000, 999, True), (400_000, 256, True), (400_000, 257, False), (500_000, 8, False)])
+def test_a_net_of_figure_3_that_would_stand_in_the_tables_is_refused(cases: int, units: int, fine: bool) -> None:
+    cfg = replace(PAPER, units_cases=cases, units=[2, units])
+    rows = pd.DataFrame([row.columns for row in recipe.rows(cfg)])
+    assert (set(zip(of_tables(rows)["cases"], of_tables(rows)["units"], strict=True)) == {(400_000, 256)}) == fine
+    with nullcontext() if fine else pytest.raises(UserError, match=f"units_cases = {cases} with up to {units} units"):
+        recipe.check(cfg)
+
+
+def test_without_figure_3_its_cases_do_not_matter() -> None:
+    recipe.check(replace(PAPER, units=[], units_cases=1))
 
 
 def test_a_library_without_nets_is_refused() -> None:
