@@ -88,7 +88,9 @@ def render_text(results: Path, described: Described, variant: str = "") -> str:
 def draw_all(results: Path, described: Described, variant: str, folder: Path) -> list[Path]:
     """The figures of one point of a sweep, PNG and SVG in `folder`: the committed ones are of the experiment as written."""
     recorded = _recorded(results, described, variant)
-    return [] if recorded is None else _draw(results, recorded, folder / described.name.replace("/", "_"))
+    if recorded is None:
+        return []
+    return _draw(results, recorded, _curves(results, recorded), folder / described.name.replace("/", "_"))
 
 
 def overview(results: Path, experiments: Sequence[Described]) -> str:
@@ -140,7 +142,8 @@ def _summary(recorded: Sequence[_Recorded], page: str) -> str:
 def _report_one(results: Path, recorded: _Recorded, figures: bool) -> list[Path]:
     described, records = recorded.described, recorded.records
     name, paper = described.name, read_published(results, described.recipe)
-    laid = [*(lay(table, records, paper) for table in described.tables), ledger(records)]
+    curves = _curves(results, recorded)
+    laid = [*(lay(table, records, paper, curves) for table in described.tables), ledger(records)]
     tables = [table for table in laid if table is not None]
     cells = pd.concat([t.cells for t in tables]) if tables else pd.DataFrame(columns=list(CSV_COLUMNS))
     paths = [
@@ -148,13 +151,16 @@ def _report_one(results: Path, recorded: _Recorded, figures: bool) -> list[Path]
         write(results / "tables" / f"{name}.csv", _csv(cells)),
         write(results / "claims" / f"{name}.csv", _csv(recorded.verdicts)),
     ]
-    return paths + (_draw(results, recorded, results / "figures" / name) if figures else [])
+    return paths + (_draw(results, recorded, curves, results / "figures" / name) if figures else [])
 
 
-def _draw(results: Path, recorded: _Recorded, stem: Path) -> list[Path]:
+def _curves(results: Path, recorded: _Recorded) -> pd.DataFrame:
+    return read_curves(results, recorded.described.name, recorded.records, recorded.described.identity)
+
+
+def _draw(results: Path, recorded: _Recorded, curves: pd.DataFrame, stem: Path) -> list[Path]:
     """The experiment's figures, `<stem>_<figure>` as PNG and SVG; of matrices, which are bitmaps of many pixels, no SVG."""
     described, records = recorded.described, recorded.records
-    curves = read_curves(results, described.name, records, described.identity)
     arrays = results / "arrays" / described.name
     paper = read_published(results, described.recipe)
     drawn = [(declared, figure) for declared in described.figures if (figure := draw(declared, records, curves, arrays, paper)) is not None]

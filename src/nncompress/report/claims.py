@@ -23,21 +23,25 @@ ROUNDING = 1e-9
 """A difference of two accuracies misses the bound it equals by about 1e-17."""
 
 
-def interval(values: Sequence[float], confidence: float = 0.95, overlap: float = 0.0) -> tuple[float, float]:
+def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """Student's t interval of the mean of independent `values`; (NaN, NaN) for fewer than two, a point where they are all equal.
 
-    Values of random splits of one data set are not independent, since their training sets overlap: with `overlap`, the test over the training
-    examples, the variance of their mean is (1 / n + overlap) times that of a value, not 1 / n times (Nadeau & Bengio 2003).
+    Values of random splits of one data set are independent as far as that data set goes, of which the mean over all splits is meant.
     """
     n = len(values)
     if n < 2:
         return nan, nan
-    half = float(student.ppf((1 + confidence) / 2, n - 1)) * _standard_error(values, overlap)
+    half = float(student.ppf((1 + confidence) / 2, n - 1)) * _standard_error(values, 0.0)
     return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
 def p_value(values: Sequence[float], overlap: float = 0.0) -> float:
-    """Of the two-sided t test that the mean of `values` is zero, with `overlap` as in `interval`; NaN for fewer than two."""
+    """Of the two-sided t test that the mean of `values` is zero; NaN for fewer than two.
+
+    Where they are of random splits of one data set, and what is asked is whether other cases than its own would show the same, they are not
+    independent, since their training sets overlap: with `overlap`, the test over the training examples, the variance of their mean is
+    (1 / n + overlap) times that of a value, not 1 / n times (Nadeau & Bengio 2003).
+    """
     n = len(values)
     if n < 2:
         return nan
@@ -80,7 +84,7 @@ def _judge(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
     values = pd.to_numeric(claim.statistic(rows), errors="coerce").astype(float).replace([inf, -inf], nan).dropna().to_list()
     if claim.geometric:
         values = [log(value) for value in values if value > 0]
-    ours, (ci_low, ci_high) = float(np.mean(values)) if values else nan, interval(values, overlap=claim.overlap)
+    ours, (ci_low, ci_high) = float(np.mean(values)) if values else nan, interval(values)
     if claim.geometric:
         ours, ci_low, ci_high = exp(ours), exp(ci_low), exp(ci_high)
     if len(values) < max(2, claim.minimum_seeds):

@@ -27,8 +27,7 @@ class Claim:
     where the records do not hold it. The claim holds where the statistic's mean lies in [`low`, `high`]. `paper`: the published value.
     `models`: name patterns (`conv_*`) of the models that the claim speaks of, empty for all. `geometric`: the values are ratios, so that
     mean and interval are taken of their logarithms and turned back; a value that is not positive counts as missing. `kind`: whose claim.
-    `datasets`: those that the claim speaks of, empty for all. `overlap`: test over training examples, where seeds are random splits of one
-    data set, see `interval`; 0 where seeds are independent. `bounds`: the range that the statistic can have, to which the interval is cut;
+    `datasets`: those that the claim speaks of, empty for all. `bounds`: the range that the statistic can have, to which the interval is cut;
     the verdict does not depend on it.
     """
 
@@ -44,7 +43,6 @@ class Claim:
     geometric: bool = False
     kind: Kind = "paper"
     datasets: tuple[str, ...] = ()
-    overlap: float = 0.0
     bounds: tuple[float, float] | None = None
 
 
@@ -56,7 +54,7 @@ class Table:
     are shown first. `where`: the records that count. `derive`: makes the table's records from them, for a metric or a name they lack.
     `cut_off`: the column that bounds the metric; a cell where a seed comes within 5 % of it is marked as no more than a lower bound.
     `spread`: what stands after ±, one standard deviation or the standard error of the mean, that over the root of n; the CSV has the deviation.
-    `total`: show the sum over seeds instead, of a metric that counts; the CSV has the mean.
+    `total`: show the sum over seeds instead, of a metric that counts; the CSV has the mean. `source`: records, or curves.
     """
 
     name: str
@@ -72,13 +70,15 @@ class Table:
     cut_off: str = ""
     spread: Literal["std", "standard_error"] = "std"
     total: bool = False
+    source: Literal["records", "curves"] = "records"
 
 
 @dataclass(frozen=True)
 class Paired:
     """Differences of `metric` between two arms on the same seed, a row for each of `pairs` (an arm, and the arm taken off it) and each value of
     `index`: the mean ± its standard error, on how many seeds the first arm is better, equal, worse, and p of the two-sided t test that the mean
-    is zero, of independent seeds and with `overlap` as of a `Claim`.
+    is zero, of independent seeds and, where seeds are random splits of one data set, with `overlap`, test over training examples (see
+    `p_value`).
 
     `better`: whether less or more of the metric is. `order`: the values of `index` that are shown first. `derive` as for `Table`. `note`: what
     to know of the tests, printed underneath.
@@ -88,7 +88,7 @@ class Paired:
     title: str
     metric: str
     pairs: tuple[tuple[str, str], ...]
-    overlap: float
+    overlap: float | None = None
     better: Literal["less", "more"] = "less"
     unit: Unit = "pp"
     index: str = "dataset"
@@ -140,7 +140,8 @@ class Lines:
     or learning curves with the density of their records. `x_max`: where the x axis ends, as a share of its length. `logarithmic`: the x axis,
     whose ticks are then the values of `x`, if these are few and short. `one_range`: panels of one and the same metric share their y axis.
     `names`: what the legend calls values of the series that do not speak for themselves. `derive`: makes the rows to draw from those of the
-    source; `beside` does so from them and all records, for what the curves of an arm are compared with.
+    source; `beside` does so from them and all records, for what the curves of an arm are compared with. `horizontals`: values
+    of the series that do not depend on x, with which the others are compared: dashed, without marks.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Lines:
     logarithmic: bool = False
     one_range: bool = True
     names: Mapping[str, str] = field(default_factory=dict)
+    horizontals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -449,9 +449,10 @@ def _draw_panel(
         label = f"{percent(name)} of weights" if lines.series == "level" else lines.names.get(name) or series_label(lines.series, name)
         hides = any(len(line) == len(over) and (line["mean"] - over["mean"]).abs().max() < 0.01 * np.ptp(over["mean"]) for line in drawn)
         apart = MARKERS_APART if len(over) > MOST_MARKERS else None
-        axes.plot(
-            over.index, over["mean"], label=label, linestyle="--" if hides else "-", markevery=apart, **style
-        )  # what lies under dashes shows
+        horizontal = name in lines.horizontals
+        look = style | ({"marker": ""} if horizontal else {})
+        dashed = "--" if hides or horizontal else "-"  # what lies under dashes shows
+        axes.plot(over.index, over["mean"], label=label, linestyle=dashed, markevery=apart, **look)
         half = over["std"] / np.sqrt(over["count"]) if lines.band == "standard_error" else over["std"]
         low, high = (over["min"], over["max"]) if lines.band == "range" else (over["mean"] - half, over["mean"] + half)
         axes.fill_between(over.index, low, high, color=style["color"], alpha=0.18, linewidth=0)

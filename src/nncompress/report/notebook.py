@@ -54,7 +54,7 @@ class Results:
 
     def table(self, name: str) -> Markdown:
         """One of the recipe's tables: mean ± std, n, beside the paper's numbers where it prints them."""
-        laid = lay(self._declared(name, self.described.tables), self.records, self.paper)
+        laid = lay(self._declared(name, self.described.tables), self.records, self.paper, self.curves)
         return _markdown(markdown(laid) if laid else NOTHING)
 
     def figure(self, name: str) -> Figure | Markdown:

@@ -19,7 +19,7 @@ __all__ = [
     "verdicts_markdown",
 ]  # fmt: skip
 
-LAST = ("average",)
+LAST = ("average", "geometric mean")
 """Columns that stand after the others."""
 CSV_COLUMNS = ("table", "row", "column", "metric", "mean", "std", "n", "paper", "scale")
 NUMERIC = ("", *"0123456789–−+∞≥<")
@@ -39,13 +39,17 @@ class Laid:
     cells: pd.DataFrame
 
 
-def lay(table: Table | Paired | Published, records: pd.DataFrame, paper: pd.DataFrame) -> Laid | None:
-    """Fill a declared table from tidied records and the published values; None if the records hold nothing for it."""
+def lay(table: Table | Paired | Published, records: pd.DataFrame, paper: pd.DataFrame, curves: pd.DataFrame | None = None) -> Laid | None:
+    """Fill a declared table from tidied records, or their curves, and the published values; None if these hold nothing for it."""
     records = comparable(records)
     if isinstance(table, Published):
         return _beside_paper(table, records, paper)
     if isinstance(table, Paired):
         return _paired(table, records, paper)
+    if table.source == "curves":
+        if curves is None:
+            return None
+        records = curves
     records = chosen(records, table.where)
     if table.derive is not None and len(records):
         records = table.derive(records)
@@ -194,21 +198,32 @@ def _paired(table: Paired, records: pd.DataFrame, paper: pd.DataFrame) -> Laid |
             n = len(differences)
             less, more = int((differences < 0).sum()), int((differences > 0).sum())
             better, worse = (less, more) if table.better == "less" else (more, less)
-            tests = [p_value(differences.to_list(), overlap) for overlap in (0.0, table.overlap)]
+            tests = {"p": p_value(differences.to_list())}
+            if table.overlap is not None:
+                tests["p_corrected"] = p_value(differences.to_list(), table.overlap)
             mean, deviation = differences.mean(), differences.std()
             printed = [_published(paper, records, table.metric, {table.index: name, "arm": arm}) for arm in (first, second)]
             published = None if None in printed else printed[0] - printed[1]  # type: ignore[operator]
             shown = f"{number(mean, table.unit, signed=True)} ± {number(deviation / sqrt(n), table.unit)}"
             shown += f" (paper {number(published, table.unit, signed=True)})" if published is not None else ""
             counts = f"{better} / {n - better - worse} / {worse}"
-            rows.append([f"{spoken(first)} − {spoken(second)}", _named(table.index, name), shown, counts, str(n), *map(_probability, tests)])
+            rows.append(
+                [f"{spoken(first)} − {spoken(second)}", _named(table.index, name), shown, counts, str(n), *map(_probability, tests.values())]
+            )
             place, scale = (table.name, f"{first} - {second}", name), scale_of(records)
             cells.append((*place, table.metric, mean, deviation, n, published, scale))
-            others = {"better": better, "equal": n - better - worse, "worse": worse, "p": tests[0], "p_corrected": tests[1]}
+            others = {"better": better, "equal": n - better - worse, "worse": worse, **tests}
             cells += [(*place, metric, value, None, n, None, scale) for metric, value in others.items()]
     if not rows:
         return None
-    head = ["difference", spoken(table.index), f"mean, {table.unit}", "better / equal / worse", "n", "p, seeds independent", "p, corrected"]
+    head = [
+        "difference",
+        spoken(table.index),
+        f"mean, {table.unit}",
+        "better / equal / worse",
+        "n",
+        *(["p"] if table.overlap is None else ["p, seeds independent", "p, corrected"]),
+    ]
     note = f"Mean ± standard error over n seeds, of the first minus the second on the same seed; better: {table.better}; scale: "
     return Laid(table.title, head, rows, " ".join([f"{note}{scale_of(records)}.", *([table.note] if table.note else [])]), _cells(cells))
 

@@ -68,7 +68,8 @@ def grow(
 def fewest_errors(trees: Sequence[Tree], x: np.ndarray, y: np.ndarray) -> Tree:
     """The one that errs least on the training cases, by their true labels; of equals the one with the fewest leaves.
 
-    Not cross-validated: the trees were fitted to the combined predictor's labels, not to these (Breiman & Shang 1996).
+    Not cross-validated (Breiman & Shang 1996): the trees were fitted to the combined predictor's labels, nearly all of them of other cases. But
+    where it has no training errors, as arced trees hardly have, its labels of these cases are the true ones, and large trees are favoured.
     """
     return min(trees, key=lambda tree: (int((tree.predict(x) != y).sum()), tree.leaves))
 

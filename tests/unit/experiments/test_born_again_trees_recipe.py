@@ -81,6 +81,15 @@ def test_the_papers_own_numbers_bear_out_every_claim(dataset: str) -> None:
     assert found and set(found.values()) == {"reproduced"}, found
 
 
+def test_the_papers_own_differences_would_be_told_from_the_bounds_with_the_spread_that_was_measured() -> None:
+    """But for two that lie too near to theirs: 0.4 pp on ionosphere, 0.6 pp on sonar."""
+    found = pd.read_csv(run.ROOT / "results" / "claims" / "born_again_trees.csv")
+    found = found[found["kind"] == "paper"].set_index("claim")
+    half = (found["ci_high"] - found["ci_low"]) / 2
+    undecided = found.index[(found["paper"] - half < found["low"]) | (found["paper"] + half > found["high"])]
+    assert len(found) == 13 and set(undecided) == {"ionosphere_arced_is_best", "sonar_fifth_fewer"}
+
+
 @pytest.mark.parametrize("dataset", [*PRINTED, EMBEDDED])
 def test_the_contrary_refutes_every_claim(dataset: str) -> None:
     found = verdicts(dataset, cart=0.40, born_again=0.45, arced=0.5, small=0.45, cart_agrees=0.97)
@@ -93,10 +102,8 @@ def test_what_is_not_recorded_is_inconclusive() -> None:
     assert found.pop("glass_same_cart") == "reproduced" and set(found.values()) == {"inconclusive"}
 
 
-def test_every_claim_speaks_of_one_data_set_and_allows_for_overlapping_splits_where_it_compares_methods() -> None:
+def test_every_claim_speaks_of_one_data_set() -> None:
     assert all(len(claim.datasets) == 1 for claim in CLAIMS)
-    assert {claim.overlap for claim in CLAIMS if not claim.id.endswith("_same_cart")} == {1 / 9}
-    assert {claim.overlap for claim in CLAIMS if claim.id.endswith("_same_cart")} == {0}
     assert {table.test_share for table in PAPER.tables} == {TEST_SHARE} and pytest.approx(OVERLAP) == TEST_SHARE / (1 - TEST_SHARE)
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
 
@@ -129,14 +136,14 @@ def test_on_soybean_the_two_may_tie_and_elsewhere_not() -> None:
 
 
 def test_every_comparison_that_is_claimed_is_in_the_tables_of_paired_differences_with_its_own_numbers() -> None:
-    """Each mean is, but for its sign, that of a row; the claims that compare arms are those that allow for overlap."""
+    """Each mean is, but for its sign, that of a row."""
     changes = {"cart": 0.31, "born_again": 0.26, "arced": 0.22, "small": 0.29, "cart_agrees": 0.8, "born_again_agrees": 0.93}
     for dataset in PRINTED:
         given = tidy(records(dataset, **changes))
         laid = [lay(table, given, pd.DataFrame()) for table in TABLES if table.name.startswith("paired")]
         cells = pd.concat([each.cells for each in laid if each is not None])
         means = cells.loc[cells["metric"].isin(["test_error", "test_agreement"]), "mean"].abs()
-        claimed = [claim for claim in CLAIMS if dataset in claim.datasets and claim.overlap]
+        claimed = [claim for claim in CLAIMS if dataset in claim.datasets and not claim.id.endswith("_same_cart")]
         assert len(claimed) >= 3
         for claim in claimed:
             assert (means - abs(judge(claim, given)["ours"])).abs().min() < 1e-9, claim.id

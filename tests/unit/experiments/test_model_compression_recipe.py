@@ -179,7 +179,7 @@ def test_what_a_transfer_set_took_and_the_errors_of_each_problem_are_tabulated()
     assert len(found) == 3 * 2 and found["munge", "making the cases"] == pytest.approx(10, abs=1e-3)
     by_problem = sizes_by_problem(frame)
     assert set(by_problem["method"]) == {
-        f"{problem}, {arm}" for problem in ("ADULT", "LETTER_P1", "LETTER_P2") for arm in ("MUNGE", "NBE", "RANDOM")
+        f"{problem}, {arm}" for problem in ("ADULT", "LETTER.p1", "LETTER.p2") for arm in ("MUNGE", "NBE", "RANDOM")
     }
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
-from nncompress.report.claims import interval, judge, judge_all, p_value
+from nncompress.report.claims import interval, judge_all, p_value
 from nncompress.report.declare import Claim, Lines, Paired, Panel, Table, TreePanel, Trees
 from nncompress.report.figures import draw
 from nncompress.report.records import tidy
@@ -39,20 +39,18 @@ RECORDS = tidy(
 )
 
 
-def test_an_interval_of_overlapping_splits_is_wider_as_nadeau_and_bengio_have_it() -> None:
-    values = [0.0, 1.0, 2.0, 3.0]
-    low, high = interval(values)
-    wide_low, wide_high = interval(values, overlap=0.75)
-    assert (wide_high - wide_low) / (high - low) == pytest.approx(sqrt((0.25 + 0.75) / 0.25))
-    assert (wide_low + wide_high) / 2 == pytest.approx(1.5)
-
-
-def test_p_is_that_of_the_t_test_and_agrees_with_the_interval_with_and_without_overlap() -> None:
+def test_p_is_that_of_the_t_test_and_agrees_with_the_interval() -> None:
     values = [0.3, 0.1, -0.2, 0.4, 0.25, 0.0, 0.1]
     assert p_value(values) == pytest.approx(ttest_1samp(values, 0).pvalue)
-    for overlap in (0.0, 1 / 9, 0.5):
-        low, _ = interval(values, 1 - p_value(values, overlap), overlap)  # at this confidence zero is the interval's end
-        assert low == pytest.approx(0, abs=1e-9)
+    low, _ = interval(values, 1 - p_value(values))  # at this confidence zero is the interval's end
+    assert low == pytest.approx(0, abs=1e-9)
+
+
+def test_p_of_overlapping_splits_is_larger_as_nadeau_and_bengio_have_it() -> None:
+    values = [0.3, 0.1, -0.2, 0.4, 0.25, 0.0, 0.1]
+    n, overlap = len(values), 1 / 9
+    t = np.mean(values) / (np.std(values, ddof=1) * sqrt(1 / n + overlap))
+    assert p_value(values, overlap) == pytest.approx(2 * student.sf(t, n - 1))
     assert p_value(values) < p_value(values, 1 / 9) < p_value(values, 0.5)
     assert p_value([0.0, 0.0]) == 1 and p_value([0.5, 0.5]) == 0 and np.isnan(p_value([0.5]))
 
@@ -91,6 +89,11 @@ def test_paired_differences_by_hand() -> None:
     assert set(cells["n"]) == {4} and set(cells["row"]) == {"born - cart"} and set(cells["column"]) == {"glass"}
 
 
+def test_without_overlap_there_is_one_p() -> None:
+    laid = lay(Paired("p", "P", "error", (("born", "cart"),)), DIFFER, pd.DataFrame())
+    assert laid is not None and laid.head[-1] == "p" and laid.rows[0][-1] == "0.495" and "p_corrected" not in set(laid.cells["metric"])
+
+
 def test_where_more_is_better_the_first_arm_is_better_where_it_has_more() -> None:
     laid = lay(Paired("p", "P", "error", (("born", "cart"),), 0.75, "more"), DIFFER, pd.DataFrame())
     assert laid is not None and laid.rows[0][3] == "1 / 1 / 2"
@@ -109,6 +112,16 @@ def test_a_table_may_show_sums() -> None:
     assert laid.note == "Sum over n seeds; scale: quick."
 
 
+def test_a_table_may_be_of_curves() -> None:
+    curves = pd.DataFrame(
+        [{"seed": seed, "dataset": "glass", "scale": "quick", "x": x, "error": 0.1 + x / 10 + seed / 50} for seed in (0, 1) for x in (0.0, 1.0)]
+    )
+    table = Table("t", "T", "error", index="dataset", columns="x", source="curves")
+    laid = lay(table, DIFFER, pd.DataFrame(), curves)
+    assert laid is not None and laid.head == ["dataset", "0", "1"] and laid.rows == [["glass (n = 2)", "11.00 ± 1.41", "21.00 ± 1.41"]]
+    assert lay(table, DIFFER, pd.DataFrame()) is None
+
+
 def test_lines_may_be_drawn_of_curves_beside_the_records() -> None:
     curves = pd.DataFrame([{"seed": seed, "dataset": "glass", "x": x, "error": 0.5 + x} for seed in (0, 1) for x in (0.0, 1.0)])
 
@@ -118,13 +131,6 @@ def test_lines_may_be_drawn_of_curves_beside_the_records() -> None:
     lines = Lines("l", "L", (Panel("above", "y"),), x="x", series="dataset", source="curves", beside=less_the_smallest)
     figure = draw(lines, DIFFER, curves)
     assert figure is not None and figure.axes[0].lines[0].get_ydata() == pytest.approx([0.4, 1.4])
-
-
-def test_the_overlap_of_a_claim_can_take_its_verdict_away() -> None:
-    """The mean is 0.915, the interval of independent seeds begins at 0.8946, that of splits of 10 to 90 at 0.8903."""
-    independent = Claim("x", "x", None, lambda records: records.groupby("seed")["test_accuracy"].mean(), low=0.893)
-    assert judge(independent, RECORDS)["verdict"] == "reproduced"
-    assert judge(replace(independent, overlap=1 / 9), RECORDS)["verdict"] == "inconclusive"
 
 
 def test_claims_of_other_data_sets_are_not_judged_and_those_of_one_see_only_its_rows() -> None:
