@@ -39,6 +39,16 @@ def with_error(records: DataFrame) -> DataFrame:
     return pd.concat([found, mean.assign(dataset=AVERAGE, **rest)], ignore_index=True)
 
 
+def relative(records: DataFrame) -> DataFrame:
+    """`with_error`, each as a share of that with `USUAL` cases on the same split: `relative_error`."""
+    found = with_error(records)
+    if found.empty:
+        return found
+    usual = found[found["per_node"] == USUAL][["dataset", "seed", "validation_error"]].rename(columns={"validation_error": "usual"})
+    joined = found.merge(usual, on=["dataset", "seed"])
+    return joined.assign(relative_error=joined["validation_error"] / joined["usual"])
+
+
 def as_arms(records: DataFrame) -> DataFrame:
     """`with_error`, each number of cases an arm."""
     found = with_error(records)
@@ -75,7 +85,8 @@ TABLES = (
 FIGURES = (
     Lines(
         "errors", "Born-again trees, by cases manufactured for each node",
-        (Panel("validation_error", "cross-validated error, %", "%", logarithmic=True),), x="per_node", x_label="cases for each node",
-        series="dataset", order=(*PRINTED, AVERAGE), derive=with_error, band="standard_error", logarithmic=True,
+        (Panel("relative_error", f"cross-validated error, times that with {USUAL} cases, split by split", reference=(1.0, f"{USUAL} cases")),),
+        x="per_node", x_label="cases for each node", series="dataset", order=(*PRINTED, AVERAGE), derive=relative, band="standard_error",
+        logarithmic=True,
     ),
 )  # fmt: skip

@@ -62,6 +62,8 @@ MOST_MARKERS = 40
 """A line of more points is marked at places as far apart as tell it from others, lest its markers make a rope of it."""
 LETTERS = 16
 """Of a caption, an inch."""
+MOST_LETTERS = 17
+"""The same where a line more would take from the axes."""
 MARKERS_APART = 0.08
 """Of the diagonal of the axes."""
 MOST_TICKS = 10
@@ -368,7 +370,6 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
         width, height = max(4.2 * len(panels), 6.4), 4.2
         figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
-        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
         styles = _styles(lines, rows)
         seeds: list[float] = []
         points: list[pd.DataFrame] = []
@@ -389,7 +390,9 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
             columns = int(width / (0.6 + 0.075 * max(map(len, handles))))  # inches: the line, and a letter
             figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=max(1, min(len(handles), columns)))
         figure.text(0.1 / width, 1 - 0.1 / height, lines.title, va="top", fontsize=11, fontweight="bold")
-        figure.text(0.1 / width, 1 - 0.34 / height, _caption(lines, records, seeds), va="top", fontsize=8, color="#555555")
+        caption = fill(_caption(lines, records, seeds), int(MOST_LETTERS * (width - 0.2)))
+        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - (0.55 + 0.14 * caption.count("\n")) / height))
     return figure
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import run
 from experiments.born_again_trees_search import Config, rows, smaller
-from experiments.born_again_trees_search_claims import AVERAGE, CLAIMS, FIGURES, MORE, TABLES, USUAL
+from experiments.born_again_trees_search_claims import AVERAGE, CLAIMS, FIGURES, MORE, TABLES, USUAL, relative
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.trees import SmearingErrors
@@ -38,14 +38,16 @@ def test_it_differs_from_the_main_run_in_the_number_of_cases_alone() -> None:
     assert PAPER.tables == MAIN.tables and PAPER.trees == MAIN.trees and PAPER.smearing == MAIN.smearing
     assert MAIN.smearing.per_node in PAPER.per_node and {USUAL, MORE} <= {*PAPER.per_node}
     found = list(rows(PAPER))
-    assert len(found) == 20 * 5 * 4 and len({row.label for row in found}) == len(found)
+    assert len(found) == 10 * 5 * 4 and len({row.label for row in found}) == len(found)
     for row in found:
         assert isinstance(row.stage, SmearingErrors) and row.stage.smearing.per_node == row.columns["per_node"]
 
 
 def test_no_table_or_figure_of_a_search_is_of_the_test_side() -> None:
     assert {table.metric for table in TABLES} == {"validation_error"}
-    assert {panel.metric for figure in FIGURES if isinstance(figure, Lines) for panel in figure.panels} == {"validation_error"}
+    assert {panel.metric for figure in FIGURES if isinstance(figure, Lines) for panel in figure.panels} == {"relative_error"}
+    shares = relative(records()).set_index(["dataset", "per_node", "seed"])["relative_error"]
+    assert shares["sonar", MORE, 0] == pytest.approx(0.38 / 0.4) and shares["sonar", USUAL, 0] == 1
 
 
 def test_the_mean_over_sets_is_geometric() -> None:
