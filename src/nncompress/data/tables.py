@@ -22,7 +22,7 @@ MISSING = "missing"
 @dataclass(frozen=True)
 class KnownTable:
     """What is known of a table beforehand. `openml`: its number at OpenML, None for a table that comes with scikit-learn. `categorical`: all
-    its columns are, else none is. `sha256`: see `Cases.fingerprint`."""
+    its columns are, else none is. `sha256`: see `TableCases.fingerprint`."""
 
     rows: int
     columns: int
@@ -43,7 +43,7 @@ TABLES: dict[str, KnownTable] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Cases:
+class TableCases:
     """A table in canonical order.
 
     `values`: float64 (N, C); NaN where a number is missing, codes of a categorical column by the alphabet, a missing category being one of
@@ -78,7 +78,7 @@ class Sides:
     classes: tuple[str, ...]
 
 
-def sides(cases: Cases, test_share: float, seed: int) -> Sides:
+def sides(cases: TableCases, test_share: float, seed: int) -> Sides:
     """A random `test_share` of the cases, rounded, to test on, and the others to train on; the same for the same seed.
 
     Raises: UserError if one of the sides would be empty.
@@ -104,7 +104,7 @@ def sides(cases: Cases, test_share: float, seed: int) -> Sides:
 
 
 @lru_cache(maxsize=8)
-def read_cases(name: str, data_dir: Path) -> Cases:
+def read_cases(name: str, data_dir: Path) -> TableCases:
     """A registered table, once per process: `<data_dir>/<name>.csv`, with a line of names, the class in the last column and nothing in the
     place of a missing value; else OpenML's, which is then put there.
 
@@ -161,7 +161,7 @@ def _download(name: str, known: KnownTable, path: Path) -> None:
         ) from error
 
 
-def _cases(rows: list[list[str]], known: KnownTable, name: str, source: str) -> Cases:
+def _cases(rows: list[list[str]], known: KnownTable, name: str, source: str) -> TableCases:
     """The table of the rows, the first of which are names."""
     shape = len(rows) - 1, {len(row) for row in rows}
     if shape != (known.rows, {known.columns + 1}):
@@ -192,7 +192,7 @@ def _cases(rows: list[list[str]], known: KnownTable, name: str, source: str) -> 
     digest = hashlib.sha256(np.where(np.isnan(table), -999.0, table).tobytes() + numbers.astype(np.int64).tobytes()).hexdigest()
     if known.sha256 and digest != known.sha256:
         raise UserError(f"{source}: the content is not that of {name} (SHA-256 differs): delete it and get it again")
-    return Cases(table, names, tuple(categories), numbers, tuple(titles), source, digest)
+    return TableCases(table, names, tuple(categories), numbers, tuple(titles), source, digest)
 
 
 def known_table_fingerprint(name: str) -> str | None:
@@ -201,4 +201,4 @@ def known_table_fingerprint(name: str) -> str | None:
     return sha256[:12] if sha256 else None
 
 
-__all__ = ["TABLES", "Cases", "KnownTable", "Sides", "known_table_fingerprint", "read_cases", "sides"]
+__all__ = ["TABLES", "KnownTable", "Sides", "TableCases", "known_table_fingerprint", "read_cases", "sides"]

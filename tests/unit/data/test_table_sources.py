@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nncompress.data.tables import TABLES, Cases, KnownTable, read_cases, sides
+from nncompress.data.tables import TABLES, KnownTable, TableCases, read_cases, sides
 from nncompress.errors import UserError
 
 NUMBERS = "a_b,c,class\n" + "".join(f"{i},{'' if i == 4 else 10 * i},{'yes' if i % 3 else 'no'}\n" for i in range(12))
@@ -27,7 +27,7 @@ def _tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     read_cases.cache_clear()
 
 
-def read(folder: Path, name: str, text: str) -> Cases:
+def read(folder: Path, name: str, text: str) -> TableCases:
     (folder / f"{name}.csv").write_text(text)
     read_cases.cache_clear()
     return read_cases(name, folder)

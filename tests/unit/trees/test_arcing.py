@@ -36,6 +36,32 @@ def test_an_ensemble_has_its_trees_and_learns_the_training_cases() -> None:
     assert single < 1, "a tree of drawn cases does not know those that were not drawn"
 
 
+def test_every_tree_is_of_cases_drawn_by_the_weights_that_the_trees_before_it_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[np.ndarray] = []
+
+    class Watched:
+        def __init__(self, seed: int) -> None:
+            self.own = np.random.Generator(np.random.PCG64(seed))
+
+        def choice(self, cases: int, size: int, p: np.ndarray) -> np.ndarray:
+            drawn.append(p)
+            return self.own.choice(cases, size, p=p)
+
+        def integers(self, high: int) -> int:
+            return int(self.own.integers(high))
+
+    monkeypatch.setattr(np.random, "default_rng", Watched)
+    x = np.random.Generator(np.random.PCG64(0)).normal(size=(150, 4))
+    y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
+    found = arc(x, y, 2, 10, seed=1)
+    p = np.full(150, 1 / 150)
+    for tree, vote, seen in zip(found.trees, found.votes, drawn, strict=True):
+        assert seen == pytest.approx(p)
+        p, expected = reweighted(p, tree.predict(x) != y)
+        assert vote == pytest.approx(expected)
+    assert max(map(np.ptp, drawn)) > 0, "all were weighed alike: nothing was seen"
+
+
 def test_votes_count_by_their_weight() -> None:
     x, y = np.array([[0.0], [1.0], [2.0], [3.0]] * 10), np.array([0, 0, 1, 1] * 10)
     found = arc(x, y, 2, 3, seed=0)
