@@ -51,7 +51,7 @@ def test_it_trains_the_nets_of_figure_2_on_other_cases() -> None:
     assert (PAPER.curve_units, PAPER.rounds, PAPER.mimic) == (MAIN.curve_units, MAIN.rounds, MAIN.mimic)
     assert {**PAPER.library, "neural_net": {}} == {**MAIN.library, "neural_net": {}}
     found = list(rows(PAPER))
-    assert len(found) == 2 * 2 * (4 * 4 + 6 * 3 - 1)  # p and s as written, at the rate and loss as written, are of both
+    assert len(found) == 2 * 3 * (4 * 4 + 6 * 3 - 1)  # p and s as written, at the rate and loss as written, are of both
     assert len({row.label for row in found}) == len(found)
     for row in found:
         fit = fit_of(row.stage)
