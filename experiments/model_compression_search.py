@@ -15,7 +15,7 @@ from pydantic import Field
 
 from experiments import model_compression
 from experiments.checking import refuse_empty, refuse_repeats
-from experiments.model_compression import mimic_fit
+from experiments.model_compression import Problem, mimic_fit
 from experiments.model_compression_search_claims import CLAIMS, FIGURES, TABLES
 from nncompress.lab.compression import Mimicry
 from nncompress.lab.row import Row
@@ -23,18 +23,30 @@ from nncompress.types import STRICT, Positive
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
-SELECTS = ("problems", "seeds", "swap_probabilities", "local_variances", "learning_rates", "losses")
-IDENTITY = ("swap_probability", "local_variance", "learning_rate", "loss")
+SELECTS = ("problems", "seeds", "around", "swap_probabilities", "local_variances", "learning_rates", "losses")
+IDENTITY = ("pass", "swap_probability", "local_variance", "learning_rate", "loss")
 Loss: TypeAlias = Literal["probabilities", "logits", "soft_targets"]
 
 
 @dataclass(frozen=True)
-class Config(model_compression.Config):
-    """That of model_compression, of whose sizes the largest is tried with `curve_units`. Every one of `swap_probabilities` (p) with every one
-    of `local_variances` (s) at the rate and loss of `training` and `distillation`; every one of `learning_rates` with every one of `losses`
-    at p and s of `synthesis`."""
+class Setting:
+    """What is searched for: p and s of MUNGE, learning rate and loss of the mimic nets."""
 
     __pydantic_config__ = STRICT
+    swap_probability: Annotated[float, Field(gt=0, le=1)]
+    local_variance: Positive
+    learning_rate: Positive
+    loss: Loss
+
+
+@dataclass(frozen=True)
+class Config(model_compression.Config):
+    """That of model_compression, of whose sizes the largest is tried with `curve_units`. In a pass around each setting of `around` every one of
+    `swap_probabilities` (p) with every one of `local_variances` (s) at its rate and loss, and every one of `learning_rates` with every one of
+    `losses` at its p and s."""
+
+    __pydantic_config__ = STRICT
+    around: list[Setting]
     swap_probabilities: list[Annotated[float, Field(gt=0, le=1)]]
     local_variances: list[Positive]
     learning_rates: list[Positive]
@@ -44,13 +56,15 @@ class Config(model_compression.Config):
 def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     model_compression.check(cfg)
-    refuse_empty(cfg, "swap_probabilities", "local_variances", "learning_rates", "losses")
-    refuse_repeats(cfg, "swap_probabilities", "local_variances", "learning_rates", "losses")
+    refuse_empty(cfg, "around", "swap_probabilities", "local_variances", "learning_rates", "losses")
+    refuse_repeats(cfg, "around", "swap_probabilities", "local_variances", "learning_rates", "losses")
 
 
 def smaller(cfg: Config) -> Iterator[Config]:
-    """`cfg` and ever cheaper parts of it: fewer seeds, then fewer problems."""
+    """`cfg` and ever cheaper parts of it: fewer passes, then seeds, then problems."""
     yield cfg
+    while len(cfg.around) > 1:
+        yield (cfg := replace(cfg, around=cfg.around[:-1]))
     while len(cfg.seeds) > 1:
         yield (cfg := replace(cfg, seeds=cfg.seeds[:-1]))
     while len(cfg.problems) > 1:
@@ -58,18 +72,24 @@ def smaller(cfg: Config) -> Iterator[Config]:
 
 
 def rows(cfg: Config) -> Iterator[Row]:
-    """For each problem and seed one net by p and s, and one by rate and loss."""
-    munge = cfg.synthesis["munge"]
-    usual, written = (cfg.training.learning_rate, cfg.distillation.match), (munge.swap_probability, munge.local_variance)
-    tried = [(*choice, *usual) for choice in product(cfg.swap_probabilities, cfg.local_variances)]
-    tried += [(*written, *choice) for choice in product(cfg.learning_rates, cfg.losses)]
-    for problem, seed, (p, s, rate, loss) in product(cfg.problems, cfg.seeds, dict.fromkeys(tried)):
-        trial = replace(
-            cfg,
-            synthesis={"munge": replace(munge, swap_probability=p, local_variance=s)},
-            training=replace(cfg.training, learning_rate=rate),
-            distillation=replace(cfg.distillation, match=loss),
-        )
-        fit = mimic_fit(trial, problem, "munge", max(cfg.sizes), cfg.curve_units, seed)
-        own = {"swap_probability": p, "local_variance": s, "learning_rate": rate, "loss": loss}
-        yield Row(Mimicry(fit), {"arm": "munge", "dataset": problem.name, **own, "seed": seed})
+    """For each pass, problem and seed one net by p and s, and one by rate and loss."""
+    for number, centre in enumerate(cfg.around, 1):
+        tried = [(*choice, centre.learning_rate, centre.loss) for choice in product(cfg.swap_probabilities, cfg.local_variances)]
+        tried += [(centre.swap_probability, centre.local_variance, *choice) for choice in product(cfg.learning_rates, cfg.losses)]
+        for problem, seed, setting in product(cfg.problems, cfg.seeds, dict.fromkeys(tried)):
+            named = dict(zip(IDENTITY[1:], setting, strict=True))
+            yield Row(
+                trial(cfg, problem, Setting(*setting), seed), {"arm": "munge", "dataset": problem.name, "pass": number, **named, "seed": seed}
+            )
+
+
+def trial(cfg: Config, problem: Problem, setting: Setting, seed: int) -> Mimicry:
+    """The net of the largest size with this setting."""
+    munge = replace(cfg.synthesis["munge"], swap_probability=setting.swap_probability, local_variance=setting.local_variance)
+    tried = replace(
+        cfg,
+        synthesis={"munge": munge},
+        training=replace(cfg.training, learning_rate=setting.learning_rate),
+        distillation=replace(cfg.distillation, match=setting.loss),
+    )
+    return Mimicry(mimic_fit(tried, problem, "munge", max(cfg.sizes), cfg.curve_units, seed))

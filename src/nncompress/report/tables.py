@@ -54,7 +54,7 @@ def lay(table: Table | Paired | Published, records: pd.DataFrame, paper: pd.Data
     if table.derive is not None and len(records):
         records = table.derive(records)
     index, columns = _key(table.index), _key(table.columns)
-    if table.metric not in records:
+    if not {table.metric, index, columns} <= set(records):
         return None
     records = records[records[table.metric].notna() & records[index].notna() & records[columns].notna()]
     if records.empty:
