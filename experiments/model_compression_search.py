@@ -16,7 +16,8 @@ from pydantic import Field
 from experiments import model_compression
 from experiments.checking import refuse_empty, refuse_repeats
 from experiments.model_compression import Problem, mimic_fit
-from experiments.model_compression_search_claims import CLAIMS, FIGURES, TABLES
+from experiments.model_compression_search_claims import CLAIMS, FIGURES, PASSES, TABLES
+from nncompress.errors import UserError
 from nncompress.lab.compression import Mimicry
 from nncompress.lab.row import Row
 from nncompress.types import STRICT, Positive
@@ -57,6 +58,8 @@ def check(cfg: Config) -> None:
     """Refuse what the ranges of `Config` cannot see. Raises UserError, one line."""
     model_compression.check(cfg)
     refuse_empty(cfg, "around", "swap_probabilities", "local_variances", "learning_rates", "losses")
+    if len(cfg.around) > len(PASSES):
+        raise UserError(f"around has {len(cfg.around)} settings: tables and figures are of {len(PASSES)} passes; give at most so many")
     refuse_repeats(cfg, "around", "swap_probabilities", "local_variances", "learning_rates", "losses")
 
 

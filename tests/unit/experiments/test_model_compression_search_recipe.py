@@ -134,3 +134,9 @@ def test_nothing_to_try_is_refused() -> None:
         request(run.CONF, ["experiment=model_compression_search", "local_variances=[]"])
     with pytest.raises(UserError, match=r"swap_probabilities\[0\] = 0"):
         request(run.CONF, ["experiment=model_compression_search", "swap_probabilities=[0.0]"])
+
+
+def test_more_passes_than_are_shown_are_refused() -> None:
+    centres = ",".join(f"{{swap_probability: {p}, local_variance: 1.0, learning_rate: 0.01, loss: logits}}" for p in (0.1, 0.2, 0.3))
+    with pytest.raises(UserError, match="around has 3 settings"):
+        request(run.CONF, ["experiment=model_compression_search", f"around=[{centres}]"])
