@@ -9,7 +9,7 @@ import pytest
 
 import run
 from experiments.born_again_trees_search import Config, rows, smaller
-from experiments.born_again_trees_search_claims import AVERAGE, CLAIMS, FIGURES, MORE, TABLES, USUAL, relative
+from experiments.born_again_trees_search_claims import AVERAGE, CLAIMS, FIGURES, MORE, TABLES, USUAL, over_sets, relative
 from nncompress.errors import UserError
 from nncompress.lab.configuration import request
 from nncompress.lab.trees import SmearingErrors
@@ -83,7 +83,20 @@ def test_what_makes_no_search_is_refused() -> None:
         request(run.CONF, ["experiment=born_again_trees_search", "per_node=[300,300]"])
 
 
-def test_the_errors_of_the_main_run_are_found_again() -> None:
+def test_what_is_written_into_the_main_run_is_what_the_committed_search_says() -> None:
+    """The smallest number that no larger one beats by more than the standard error of their paired difference."""
+    found = pd.read_csv(Path(run.CONF).parent / "results" / "records" / "born_again_trees_search.csv")
+    errors = over_sets(found[(found["scale"] == "paper") & found["variant"].isna()])
+    assert list(errors.columns) == sorted(PAPER.per_node) and len(errors) == PAPER.splits and not errors.isna().any(axis=None)
+
+    def beaten(number: int) -> bool:
+        ahead = errors[[number]].to_numpy() - errors[[larger for larger in errors if larger > number]].to_numpy()
+        return bool((ahead.mean(0) > ahead.std(0, ddof=1) / len(ahead) ** 0.5).any())
+
+    assert next(number for number in errors if not beaten(number)) == MAIN.smearing.per_node
+
+
+def test_the_errors_of_the_search_are_found_again_in_the_main_run() -> None:
     """Of the committed records: with the main run's number of cases the cross-validated errors are the same."""
     folder = Path(run.CONF).parent / "results" / "records"
     main, search = (pd.read_csv(folder / f"{name}.csv") for name in ("born_again_trees", "born_again_trees_search"))

@@ -77,12 +77,18 @@ def chosen(cfg: Any) -> tuple[float, float, float, str]:
     return munge.swap_probability, munge.local_variance, cfg.training.learning_rate, cfg.distillation.match
 
 
-def test_the_committed_search_is_whole_and_holds_the_setting_of_the_main_run() -> None:
+def test_the_committed_search_is_whole_and_the_main_run_has_what_it_chose() -> None:
+    """The p, s and rate of the second pass, the best loss there, and at most a standard error more than the best of all."""
     found = pd.read_csv(Path(run.CONF).parent / "results" / "records" / "model_compression_search.csv")
     found = found[(found["scale"] == "paper") & found["variant"].isna()].drop_duplicates(["dataset", "seed", *IDENTITY[1:]])
     errors = found.pivot_table(index=["dataset", "seed"], columns=list(IDENTITY[1:]), values=RMSE)
     assert errors.shape == (4, 2 * (4 * 4 + 6 * 3 - 1) - 2) and not errors.isna().any(axis=None)
-    assert chosen(MAIN) in errors.columns
+    *written, loss = chosen(MAIN)
+    second = PAPER.around[1]
+    assert tuple(written) == (second.swap_probability, second.local_variance, second.learning_rate)
+    assert errors.mean()[tuple(written)].idxmin() == loss
+    behind = errors[chosen(MAIN)] - errors[errors.mean().idxmin()]
+    assert behind.mean() <= behind.std(ddof=1) / len(behind) ** 0.5
 
 
 def test_the_second_pass_is_around_the_best_of_the_first() -> None:
