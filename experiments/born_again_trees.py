@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from experiments.born_again_trees_claims import CLAIMS, FIGURES, TABLES
 from experiments.checking import refuse_empty, refuse_repeats
@@ -18,7 +21,7 @@ from nncompress.types import STRICT, Count, Folds, Smearing, TableSplit
 
 __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 
-SELECTS = ("tables", "splits", "drawn")
+SELECTS = ("tables", "splits", "drawn", "drawn_split")
 ALONG = ("p_alt",)
 TEST_SHARE = 0.1
 """The only one: `OVERLAP`, by which the claims compare splits, is of it."""
@@ -27,8 +30,8 @@ TEST_SHARE = 0.1
 @dataclass(frozen=True)
 class Config:
     """`tables`: data sets. `splits`: random splits of each, seeds 0 and up. `trees`: of the ensemble. `cart_folds`: of the cross-validation
-    that prunes CART. `readable_leaves`: most leaves of a small born-again tree. `drawn`: the data set whose trees of the first split are
-    drawn."""
+    that prunes CART. `readable_leaves`: most leaves of a small born-again tree. `drawn`, `drawn_split`: the data set and the split
+    (the last, where there are fewer) whose trees are drawn."""
 
     __pydantic_config__ = STRICT
     tables: list[TableSplit]
@@ -38,6 +41,7 @@ class Config:
     smearing: Smearing
     readable_leaves: Count
     drawn: str
+    drawn_split: Annotated[int, Field(ge=0)]
 
 
 def check(cfg: Config) -> None:
@@ -72,7 +76,7 @@ def rows(cfg: Config) -> Iterator[Row]:
             arced = ArcedCart(table, seed, cfg.trees)
             cart = PrunedCart(table, seed, cfg.cart_folds, arced)
             born_again = BornAgainCart(table, seed, arced, cfg.smearing, cfg.readable_leaves)
-            drawn = seed == 0 and table.name == cfg.drawn
+            drawn = (table.name, seed) == (cfg.drawn, min(cfg.drawn_split, cfg.splits - 1))
             here: dict[str, Value] = {"dataset": table.name, "seed": seed}
             yield Row(arced, {"arm": "arced_cart", **here})
             yield Row(cart, {"arm": "cart", **here}, keep_arrays=_drawn("tree") if drawn else ())

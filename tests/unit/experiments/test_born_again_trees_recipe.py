@@ -212,8 +212,18 @@ def test_every_split_of_every_table_has_three_rows_that_share_its_ensemble() -> 
     assert arced.trees >= 50 and cart.compared == born_again.teacher == arced and arced.seed == cart.seed == born_again.seed == 7
     kept = [row for row in found if row.keep_arrays]
     assert [(row.columns["arm"], row.columns["dataset"], row.columns["seed"]) for row in kept] == [
-        ("cart", "breast_cancer", 0), ("born_again_cart", "breast_cancer", 0)
+        ("cart", "breast_cancer", 1), ("born_again_cart", "breast_cancer", 1)
     ]  # fmt: skip
+    few = [row for row in rows(replace(PAPER, splits=1)) if row.keep_arrays]
+    assert [row.columns["seed"] for row in few] == [0, 0], "where the split is not there, the last is drawn"
+
+
+def test_the_split_that_is_drawn_is_the_first_of_the_commonest_rate() -> None:
+    """Of the committed records: chosen by what training cases say alone."""
+    found = pd.read_csv(run.ROOT / "results" / "records" / "born_again_trees.csv")
+    found = found[(found["arm"] == "born_again_cart") & (found["dataset"] == PAPER.drawn) & (found["scale"] == "paper")]
+    rates = found.set_index("seed")["p_alt"].sort_index()
+    assert len(rates) == PAPER.splits and PAPER.drawn_split == rates[rates.isin(rates.mode())].index[0]
 
 
 @pytest.mark.parametrize(
