@@ -16,6 +16,7 @@ from experiments.model_compression_claims import (
     PROBLEMS,
     compared,
     compared_with_average,
+    early_stopping,
     making,
     of_sizes,
     of_tables,
@@ -181,6 +182,13 @@ def test_what_a_transfer_set_took_and_the_errors_of_each_problem_are_tabulated()
     assert set(by_problem["method"]) == {
         f"{problem}, {arm}" for problem in ("ADULT", "LETTER.p1", "LETTER.p2") for arm in ("MUNGE", "NBE", "RANDOM")
     }
+
+
+def test_what_early_stopping_would_gain_is_of_the_nets_of_munge() -> None:
+    frame = records().assign(test_loss=0.5, early_stop_loss=0.4)
+    found = early_stopping(frame)
+    assert set(found["arm"]) == {"munge"} and set(found["units"]) == {128} and len(found) == 3 * 4 * 5
+    assert found["early_stopping_gain"].to_numpy() == pytest.approx(0.1)
 
 
 def test_tables_and_figures_take_the_rows_that_they_are_of() -> None:
