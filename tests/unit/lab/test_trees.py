@@ -29,7 +29,7 @@ SMEARING = Smearing(rates=(0.5, 0.0), per_node=20, folds=2)
 ARCED = ArcedCart(TABLE, 1, trees=4)
 CART = PrunedCart(TABLE, 1, 3, ARCED)
 BORN_AGAIN = BornAgainCart(TABLE, 1, ARCED, SMEARING, readable=3)
-CONFIG = born_again_trees.Config([TABLE], 1, 3, 2, Smearing(rates=(0.5,), per_node=10, folds=2), 3, TABLE.name)
+CONFIG = born_again_trees.Config([TABLE], 1, 3, 2, Smearing(rates=(0.5,), per_node=10, folds=2), 3, TABLE.name, 0)
 MADE = Experiment("trees", born_again_trees, CONFIG, "smoke", {}, [])
 
 
