@@ -24,7 +24,7 @@ __all__ = ["CLAIMS", "FIGURES", "TABLES", "Config", "check", "rows", "smaller"]
 SELECTS = ("tables", "splits", "drawn", "drawn_split")
 ALONG = ("p_alt",)
 TEST_SHARE = 0.1
-"""The only one: `OVERLAP`, by which the claims compare splits, is of it."""
+"""The only one: `OVERLAP`, by which the tables of paired differences correct p, is of it."""
 
 
 @dataclass(frozen=True)

@@ -221,8 +221,8 @@ def sizes_by_problem(records: DataFrame) -> DataFrame:
 
 
 def early_stopping(records: DataFrame) -> DataFrame:
-    """The nets of Figure 2 that learn cases of MUNGE, with `early_stopping_gain`: their log loss on the test split after the last step minus
-    that of the step where it was lowest on the validation split."""
+    """The nets of Figure 2 that learn cases of MUNGE, with `early_stopping_gain`: their log loss, in nats, on the test split after the last
+    step minus that at the measured step where it was lowest on the validation split."""
     rows = of_sizes(records)
     rows = rows[rows["arm"] == "munge"]
     return rows.assign(early_stopping_gain=rows["test_loss"] - rows["early_stop_loss"])

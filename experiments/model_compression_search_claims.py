@@ -37,11 +37,9 @@ def of_pass(records: DataFrame, number: int) -> DataFrame:
 def of_synthesis(records: DataFrame, number: int) -> DataFrame:
     """The records of a pass that differ in p and s alone, these in words as `setting`."""
     found = most_tried(of_pass(records, number), SYNTHESIS, TRAINING)
-    return (
-        found.assign(setting=[f"p = {p:g}, s = {s:g}" for p, s in zip(*(found[name] for name in SYNTHESIS), strict=True)])
-        if len(found)
-        else found
-    )
+    if found.empty:
+        return found
+    return found.assign(setting=[f"p = {p:g}, s = {s:g}" for p, s in zip(*(found[name] for name in SYNTHESIS), strict=True)])
 
 
 def of_training(records: DataFrame, number: int) -> DataFrame:

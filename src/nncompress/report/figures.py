@@ -60,10 +60,8 @@ FEWEST_POINTS = 10
 """A shorter x axis must leave a line this many points: the curve of a run of a few evaluations is shown whole."""
 MOST_MARKERS = 40
 """A line of more points is marked at places as far apart as tell it from others, lest its markers make a rope of it."""
-LETTERS = 16
+LETTERS = 17
 """Of a caption, an inch."""
-MOST_LETTERS = 17
-"""The same where a line more would take from the axes."""
 MARKERS_APART = 0.08
 """Of the diagonal of the axes."""
 MOST_TICKS = 10
@@ -123,14 +121,20 @@ def _kept(declared: Joint | MixtureCourse | Matrices, records: pd.DataFrame, arr
 
 def _titled(width: float, height: float, title: str, caption: str) -> tuple[Figure, FigureCanvasAgg]:
     """An empty figure of so many inches under its title and caption, whose long lines are broken."""
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), layout="constrained")
     canvas = FigureCanvasAgg(figure)
+    _head(figure, title, caption)
+    return figure, canvas
+
+
+def _head(figure: Figure, title: str, caption: str) -> None:
+    """Title and caption, whose long lines are broken, above the space that the axes share. The figure has its constrained layout before: colour
+    bars ask for it when they are made."""
+    width, height = figure.get_size_inches()
     caption = "\n".join(fill(line, int(LETTERS * (width - 0.2))) for line in caption.splitlines())
-    head = 0.55 + 0.14 * caption.count("\n")
-    figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - head / height))
+    figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - (0.55 + 0.14 * caption.count("\n")) / height))
     figure.text(0.1 / width, 1 - 0.1 / height, title, va="top", fontsize=11, fontweight="bold")
     figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
-    return figure, canvas
 
 
 def _draw_kept(declared: Joint | MixtureCourse | Matrices, records: pd.DataFrame, arrays: Path | None) -> Figure | None:
@@ -159,17 +163,15 @@ def _draw_picture(picture: Picture, records: pd.DataFrame, arrays: Path | None) 
         shown = file[picture.array] != 0
     with _style():
         width, height = 8.4, 1.3 + 6.8 * min(1.0, shown.shape[0] / shown.shape[1])
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
         axes = figure.subplots()
         axes.grid(visible=False)
         axes.imshow(shown, cmap="gray_r", aspect="auto", interpolation="nearest", vmin=0, vmax=1)
         axes.set_xlabel(picture.x_label)
         axes.set_ylabel(picture.y_label)
-        figure.text(0.1 / width, 1 - 0.1 / height, picture.title, va="top", fontsize=11, fontweight="bold")
         caption = f"{_what(records)} Seed {rows['seed'].iloc[0]:.0f}; black: {percent(float(shown.mean()))} of the weights."
-        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+        _head(figure, picture.title, caption)
     return figure
 
 
@@ -189,9 +191,8 @@ def _draw_trees(trees: Trees, records: pd.DataFrame, arrays: Path | None) -> Fig
     heights = [0.9 + 0.72 * _levels(panel.prefix, held) for panel, held in zip(trees.panels, found, strict=True)]
     with _style():
         width, height = 9.6, 0.7 + sum(heights)
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
         all_axes = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, panel, row, held in zip(all_axes, trees.panels, rows, found, strict=True):
             _draw_tree(axes, panel, held)
@@ -199,10 +200,9 @@ def _draw_trees(trees: Trees, records: pd.DataFrame, arrays: Path | None) -> Fig
             size += f" (of {row[panel.uncut]:.0f} before the cut)" if panel.uncut else ""
             error = f"{percent(1 - row[panel.accuracy])} test error on this split"
             axes.set_title(f"{panel.label}: {size}, {error}; %: share of the {panel.cases}", loc="left")
-        figure.text(0.1 / width, 1 - 0.1 / height, trees.title, va="top", fontsize=11, fontweight="bold")
         data = ", ".join(sorted({spoken(row["dataset"]) for row in rows}))
         caption = f"{data[:1].upper()}{data[1:]}. Scale: {scale_of(records)}. Split {min(seeds)}; left where the condition holds."
-        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+        _head(figure, trees.title, caption)
     return figure
 
 
@@ -260,9 +260,8 @@ def _draw_dots(dots: Dots, records: pd.DataFrame) -> Figure | None:
     names = [name for name in dots.order if name in there] + sorted(there - set(dots.order), key=natural)
     with _style():
         width, height = 6.4, 1.5 + 0.38 * len(names)
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
         axes = figure.subplots()
         for place, name in enumerate(names):
             values = by_seed[name]
@@ -276,11 +275,10 @@ def _draw_dots(dots: Dots, records: pd.DataFrame) -> Figure | None:
         axes.set_ylim(len(names) - 0.5, -0.5)  # the first on top
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(dots.label)
-        figure.text(0.1 / width, 1 - 0.1 / height, dots.title, va="top", fontsize=11, fontweight="bold")
         counts = by_seed.groupby(level=0).count().to_list()
         marks = "; lines: the paper" if there & dots.published.keys() else ""
         caption = f"{_what(records)} Dots: seeds; bars: ± one standard deviation, {_seeds(counts)}{marks}."
-        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+        _head(figure, dots.title, caption)
     return figure
 
 
@@ -324,9 +322,8 @@ def _draw_heat_map(heat: HeatMap, records: pd.DataFrame) -> Figure | None:
     cells = by_seed.groupby([heat.y, heat.x]).mean().unstack()
     with _style():
         width, height = max(6.4, 1.9 + 0.62 * cells.shape[1]), 1.7 + 0.42 * cells.shape[0]
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - 0.55 / height))
         axes = figure.subplots()
         axes.grid(visible=False)
         image = axes.imshow(cells.to_numpy(), cmap="viridis", aspect="auto", origin="lower")
@@ -342,10 +339,9 @@ def _draw_heat_map(heat: HeatMap, records: pd.DataFrame) -> Figure | None:
         axes.set_yticks(range(cells.shape[0]), [f"{value:g}" for value in cells.index])
         axes.set_xlabel(heat.x_label)
         axes.set_ylabel(heat.y_label)
-        figure.text(0.1 / width, 1 - 0.1 / height, heat.title, va="top", fontsize=11, fontweight="bold")
         counts = by_seed.groupby([heat.y, heat.x]).count().to_list()
         caption = f"{_what(records)} Mean of {_seeds(counts)}; framed: the {heat.best} of each row."
-        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
+        _head(figure, heat.title, caption)
     return figure
 
 
@@ -368,7 +364,7 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
         rows = rows[rows[lines.series].isin(nearest(sorted(rows[lines.series].unique(), reverse=True), lines.at))]
     with _style():
         width, height = max(4.2 * len(panels), 6.4), 4.2
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         styles = _styles(lines, rows)
         seeds: list[float] = []
@@ -389,10 +385,7 @@ def _draw_lines(lines: Lines, records: pd.DataFrame, curves: pd.DataFrame) -> Fi
         if len(handles) > 1:
             columns = int(width / (0.6 + 0.075 * max(map(len, handles))))  # inches: the line, and a letter
             figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=max(1, min(len(handles), columns)))
-        figure.text(0.1 / width, 1 - 0.1 / height, lines.title, va="top", fontsize=11, fontweight="bold")
-        caption = fill(_caption(lines, records, seeds), int(MOST_LETTERS * (width - 0.2)))
-        figure.text(0.1 / width, 1 - 0.34 / height, caption, va="top", fontsize=8, color="#555555")
-        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1 - (0.55 + 0.14 * caption.count("\n")) / height))
+        _head(figure, lines.title, _caption(lines, records, seeds))
     return figure
 
 
